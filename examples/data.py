@@ -16,6 +16,7 @@ SOURCES = {
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, EquiNLG/dataset/fairness_words, as equinlg, and "
         "tolga-b/debiaswe, data/*.json, as debiaswe"
     ),
+    "fairness_words/nltk_names": "nltk/nltk_data on GitHub, packages/corpora/names.zip (female.txt, male.txt)",
     "regard": "ewsheng/nlg-bias on GitHub, data/regard (train.tsv, dev.tsv, test.tsv)",
     "regard/classifier_predictions": (
         "iasonsky/EfficientEquivariantTransferLearning on GitHub, the *_preds.tsv of EquiNLG/generated_samples"

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from smollm2_cells import cell, plain, share
 from smollm2_composed_results import COMPOSED_SECTIONS
 from smollm2_pairs import REASONS, TIE
+from smollm2_readings_results import READINGS_SECTIONS
 from smollm2_run import COMPOSED, GROUPS, Experiment
 from smollm2_stages import IN_CHAT, STAGES, TASK
 
@@ -227,6 +228,7 @@ SECTIONS = {
     "perplexity": _perplexity,
     "cost": _cost,
     **COMPOSED_SECTIONS,
+    **READINGS_SECTIONS,
 }
 
 

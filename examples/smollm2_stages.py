@@ -16,6 +16,7 @@ from machine import Clock, machine, progress
 from smollm2_composed import composed_gaps, composed_lines, composed_texts, composed_words
 from smollm2_lines import corpus_lines
 from smollm2_pairs import pairs
+from smollm2_readings import readings
 from smollm2_run import AUDITED, COMPOSED, GROUPS, METHODS, SCORED, Experiment, mean_and_interval, unwarned
 
 from hf_equi import RegardScorer
@@ -212,6 +213,7 @@ STAGES: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "composed_gaps": composed_gaps,
     "composed_texts": composed_texts,
     "composed_lines": composed_lines,
+    "readings": readings,
 }
 AGAIN = ("audits", "chat")
 """The stages that run each time, because more may have been drawn."""

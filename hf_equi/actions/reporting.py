@@ -13,7 +13,7 @@ from hf_equi.actions.reasons import OTHER, why_it_stays
 from hf_equi.actions.spellings import AFTER_SPACE
 from hf_equi.errors import ActionError, GroupWarning, warn
 from hf_equi.groups import DemographicGroup, FormRow, occupations, preset_of
-from hf_equi.groups.preset import preset_text
+from hf_equi.groups.preset import kept_spellings, preset_text
 
 __all__ = ["COMPOSE", "MULTI_TOKEN", "WORDS", "fewer_elements", "report", "report_lists"]
 
@@ -54,7 +54,7 @@ def report(sides: Sequence[Coverage], multi_token: str, tokenizer: Any, remedy: 
     if refused:
         raise ActionError(_refusal(sides, refused, remedy))
     if lines := "; ".join(_places(stays)):
-        named = preset_text(factor.sets for factor in group.factors)
+        named = preset_text((factor.sets, factor.leave_out) for factor in group.factors)
         whose = "this tokenizer" if len(sides) == 1 else "these tokenizers"
         cause = "cannot be written in it" if composes else "are not single tokens"
         warn(
@@ -174,7 +174,8 @@ def _offer(sides: Sequence[Coverage], lost: Iterable[FormRow]) -> str:
 def _cut_down(group: DemographicGroup, index: int, names: Sequence[str]) -> str:
     factor = group.factors[index]
     places = list(map(factor.names.index, names))
-    preset = preset_text([[[words[i] for i in places] for words in factor.sets]])
+    sets = [[words[i] for i in places] for words in factor.sets]
+    preset = preset_text([(sets, kept_spellings(factor.leave_out, sets))])
     return preset or f"keep only {list(names)}"
 
 

@@ -164,7 +164,7 @@ def _summary(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> I
     moving = [one for one in coverage.sets if not one.reasons]
     staying = [one for one in coverage.sets if one.reasons]
     words, moved = (sum(len(one.words) for one in sets) for sets in (coverage.sets, moving))
-    name = preset_text(factor.sets for factor in group.factors) or "the group"
+    name = preset_text((factor.sets, factor.leave_out) for factor in group.factors) or "the group"
     rest = f", and {words - moved} stay as they are:" if staying else "."
     yield f"{moved} of {words} words of {name} move with this tokenizer{rest}"
     reasons = Counter(reason.kind for one in staying for reason in one.reasons)
@@ -221,11 +221,19 @@ def _about(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> Ite
         yield f"names: {names}"
     if (pronouns := pronoun_limit(group.forms(), coverage.missing, brief=not whole)) is not None:
         yield f"pronouns: {pronouns}"
+    if left_out := ["/".join(row.words) for row in group.left_out()]:
+        yield f"These spellings do not move, because the group leaves them out: {_some(left_out, whole)}"
     for preset in _presets(group):
         yield f"the words of the preset {preset.name} are from: {preset.source}"
         yield f"the preset {preset.name} does not cover: {' '.join(preset.not_covered)}"
         if whole:
             yield f"notes on the preset {preset.name}: {' '.join(preset.notes)}"
+            left_out = {word for row in group.left_out() for word in row.words}
+            yield from (
+                f"the preset {preset.name} leaves out {spelling!r}: {why}"
+                for spelling, why in preset.leave_out.items()
+                if spelling in left_out  # older checkpoints have the words of the preset and leave nothing out
+            )
 
 
 def _prompts(group: DemographicGroup) -> str:
@@ -256,6 +264,7 @@ def _document(
         "words_moved": sum(len(one.words) for one in coverage.sets if not one.reasons),
         "sets": [asdict(one) for one in coverage.sets],
         "sets_missing": [list(words) for words in coverage.missing],
+        "spellings_left_out": [list(row.words) for row in group.left_out()],
         "listed_words_missing": list(coverage.unknown),
         "neutral_tokens": coverage.neutral,
         "general_tokens": coverage.general,

@@ -18,9 +18,9 @@ from hf_equi.groups._axioms import require_order
 from hf_equi.groups.equality import EqualityFactor
 from hf_equi.groups.explanation import Explanation, explain_text
 from hf_equi.groups.finite import FiniteGroup
-from hf_equi.groups.forms import FormRow, composed, derive_rows
+from hf_equi.groups.forms import FormRow, composed, derive_rows, left_out_rows
 from hf_equi.groups.names import product_names
-from hf_equi.groups.preset import occupations, read_preset
+from hf_equi.groups.preset import kept_spellings, occupations, read_preset
 from hf_equi.groups.registry import TYPE
 from hf_equi.groups.written import factors_of, read_file, read_json
 
@@ -54,6 +54,9 @@ class DemographicGroup(FiniteGroup):
             (each word of a phrase), `"upper"`, which are the default, and `"plural"` (nephew, nephews). English
             plurals are found by the package inflect (`pip install "hf_equi[plurals]"`) and stored with the group. A
             set that is written out wins over derived ones.
+        leave_out (`Sequence[str]`, *optional*):
+            Spellings of these that stay, because they usually mean something else: `["King"]`, as in "Martin Luther
+            King". The images stay with them, here "Queen", and all other spellings move. See `left_out`.
 
     Raises:
         GroupError: If the lists are malformed, contradict each other or do not describe a permutation. The message
@@ -87,8 +90,11 @@ class DemographicGroup(FiniteGroup):
         general: Sequence[str] | None = None,
         names: Sequence[str] | None = None,
         forms: Sequence[str] | None = None,
+        leave_out: Sequence[str] | None = None,
     ) -> None:
-        factor = EqualityFactor.from_lists(equality, neutral=neutral, general=general, names=names, forms=forms)
+        factor = EqualityFactor.from_lists(
+            equality, neutral=neutral, general=general, names=names, forms=forms, leave_out=leave_out
+        )
         self._build((factor,))
 
     @classmethod
@@ -104,7 +110,8 @@ class DemographicGroup(FiniteGroup):
         both, and a permutation cannot send it to two words. So an EquiLM prefers "him" to "her" as an object;
         docs/guarantees.md has figures. If objects matter more, write your own list with `["him", "her"]` instead of
         `["his", "her"]`. If no symmetry should be claimed of "him", list it in `general`. Many words have further
-        meanings, such as the colours black and white; they move wherever they stand.
+        meanings, such as the colours black and white; they move wherever they stand. A few spellings that nearly
+        always mean something else stay, such as "God": `left_out` has them.
 
         Args:
             name (`str`):
@@ -129,10 +136,12 @@ class DemographicGroup(FiniteGroup):
         """
         found = read_preset(name)
         columns = _columns(found.names, found.equality[0], elements)
+        sets = [[words[i] for i in columns] for words in found.equality]
         return cls(
-            [[words[i] for i in columns] for words in found.equality],
+            sets,
             neutral=occupations() if relaxed else None,
             names=[found.names[i] for i in columns],
+            leave_out=kept_spellings(found.leave_out, sets),
         )
 
     @property
@@ -170,7 +179,12 @@ class DemographicGroup(FiniteGroup):
         return self._from_factors(
             tuple(
                 EqualityFactor.from_lists(
-                    one.sets, **lists, names=one.names, forms=one.forms, plurals=one.plurals or None
+                    one.sets,
+                    **lists,
+                    names=one.names,
+                    forms=one.forms,
+                    plurals=one.plurals or None,
+                    leave_out=one.leave_out,
                 )
                 for one in self.factors
             )
@@ -186,6 +200,20 @@ class DemographicGroup(FiniteGroup):
         Methods on tokens also add each form with a leading space.
         """
         return self._rows
+
+    def left_out(self) -> tuple[FormRow, ...]:
+        """Return the rows of derived spellings that stay, because the group leaves one of their words out.
+
+        Example:
+            ```python
+            >>> from hf_equi import DemographicGroup
+            >>> group = DemographicGroup([["king", "queen"]], leave_out=["King"])
+            >>> [row.words for row in group.left_out()], [row.words for row in group.forms()]
+            ([('King', 'Queen')], [('king', 'queen'), ('KING', 'QUEEN')])
+
+            ```
+        """
+        return left_out_rows([one.sets for one in self.factors], [one.derivation for one in self.factors])
 
     def role(self, word: str) -> Literal["equality", "neutral", "general"]:
         """Return the role of a word in the group, in any of its surface forms.
@@ -220,7 +248,7 @@ class DemographicGroup(FiniteGroup):
             'The man said hE left'
             moves:
               'man' becomes 'woman': [man, woman], as written
-            stays, though an equality word is meant:
+            stays, though spelled like an equality word:
               'hE': spelled in none of the forms of [he, she], which are 'he', 'He', 'HE'
 
             ```

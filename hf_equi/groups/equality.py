@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from hf_equi.checks import check_choice
+from hf_equi.checks import check_choice, did_you_mean
 from hf_equi.errors import GroupError
 from hf_equi.groups.forms import CASES, FORMS, Derivation, composed, derive_rows, surface_forms
 from hf_equi.groups.plurals import plurals_of
@@ -34,6 +34,8 @@ class EqualityFactor:
             The changes of case that words stand for.
         plurals (`tuple[tuple[str, ...] | None, ...]`):
             The derived plurals of each set, or `None`; empty if none are derived.
+        leave_out (`tuple[str, ...]`):
+            Derived spellings that stay, each with its images.
 
     Example:
         ```python
@@ -53,6 +55,7 @@ class EqualityFactor:
     names: tuple[str, ...]
     cases: tuple[str, ...] = CASES
     plurals: tuple[tuple[str, ...] | None, ...] = ()
+    leave_out: tuple[str, ...] = ()
 
     @classmethod
     def from_lists(
@@ -64,11 +67,13 @@ class EqualityFactor:
         names: Sequence[str] | None = None,
         forms: Sequence[str] | None = None,
         plurals: Sequence[Sequence[str] | None] | None = None,
+        leave_out: Sequence[str] | None = None,
     ) -> EqualityFactor:
         """Check the lists and return the factor.
 
         White space around words is removed, and words are brought into composed Unicode. `forms` are the spellings to
-        derive. With `"plural"`, `plurals` are those of each set, as `to_dict` stores them; by default they are found.
+        derive, except those to `leave_out`. With `"plural"`, `plurals` are those of each set, as `to_dict` stores
+        them; by default they are found.
 
         Raises:
             GroupError: If the lists are malformed, contradict each other or do not describe a permutation. The message
@@ -87,7 +92,9 @@ class EqualityFactor:
             names=sets[0] if names is None else _checked_names(names, sets[0]),
             cases=tuple(case for case in CASES if case in forms),
             plurals=_checked_plurals(plurals, forms, sets),
+            leave_out=() if leave_out is None else _checked_list(leave_out, "leave_out"),
         )
+        factor._check_left_out()
         factor._check_outside()
         return factor
 
@@ -120,6 +127,7 @@ class EqualityFactor:
             "names": list(self.names),
             **({} if self.forms == CASES else {"forms": list(self.forms)}),
             **({} if not self.plurals else {"plurals": [words and list(words) for words in self.plurals]}),
+            **({} if not self.leave_out else {"leave_out": list(self.leave_out)}),
         }
 
     @property
@@ -129,8 +137,8 @@ class EqualityFactor:
 
     @property
     def derivation(self) -> Derivation:
-        """What is derived from the sets."""
-        return Derivation(self.cases, self.plurals)
+        """What is derived from the sets, and what of that is left out."""
+        return Derivation(self.cases, self.plurals, self.leave_out)
 
     def spellings(self, word: str) -> tuple[str, ...]:
         """Return a neutral or general word in all its spellings."""
@@ -144,6 +152,22 @@ class EqualityFactor:
     def _listed(self) -> dict[str, str]:
         words = self.listed
         return {form: word for word in words for form in self.spellings(word)}
+
+    def _check_left_out(self) -> None:
+        if not self.leave_out:
+            return
+        rows = derive_rows([self.sets], [self.derivation._replace(leave_out=())])
+        derived = [word for row in rows if not row.explicit for word in row.words]
+        written = {word: words for words in self.sets for word in words}
+        for word in self.leave_out:
+            if word in written:
+                raise GroupError(
+                    f"leave_out has {word!r}, which is in the equality set {list(written[word])} as written: only "
+                    "spellings that are derived from a word can be left out. Remove the set instead."
+                )
+            if word not in derived:
+                advice = did_you_mean(word, derived, "name changes of case or plurals of its words.")
+                raise GroupError(f"leave_out has {word!r}, which no equality set has as a derived spelling: {advice}")
 
     def _check_outside(self) -> None:
         kind = "neutral" if self.neutral is not None else "general"

@@ -13,6 +13,10 @@ from hf_equi.groups.matching import compile_words
 __all__ = ["Explanation", "Move", "explain_text"]
 
 
+LEFT_OUT = "the group leaves this spelling out"
+"""Why a spelling stays that `leave_out` names, or an image of one."""
+
+
 class Words(Protocol):
     """The methods that an explanation needs of a group. A `DemographicGroup` has them."""
 
@@ -22,6 +26,8 @@ class Words(Protocol):
     def relaxed(self) -> bool: ...
 
     def forms(self) -> tuple[FormRow, ...]: ...
+
+    def left_out(self) -> tuple[FormRow, ...]: ...
 
     def is_general(self, word: str, /) -> bool: ...
 
@@ -90,7 +96,7 @@ class Explanation:
         lines = [repr(self.text), "moves:" if self.moves else "moves: nothing"]
         lines += [f"  {move}" for move in self.moves]
         if self.untouched:
-            lines.append("stays, though an equality word is meant:")
+            lines.append("stays, though spelled like an equality word:")
             lines += [f"  {word!r}: {reason}" for word, reason in self.untouched]
         if self.general:
             lines.append("general, so no symmetry is claimed of it: " + ", ".join(map(repr, self.general)))
@@ -100,13 +106,14 @@ class Explanation:
 def explain_text(text: str, group: Words) -> Explanation:
     """Return the explanation of a text under a group, see `DemographicGroup.explain`."""
     rows = {word: row for row in group.forms() for word in row.words}
+    left_out = {word for row in group.left_out() for word in row.words}
     folded = {word.casefold(): row for word, row in reversed(rows.items())}
     words = list(dict.fromkeys(_words(text, group, rows)))
     return Explanation(
         text=text,
         moves=tuple(_move(word, rows[word]) for word in words if word in rows),
         untouched=tuple(
-            (word, _reason(word, folded[word.casefold()], group))
+            (word, LEFT_OUT if word in left_out else _reason(word, folded[word.casefold()], group))
             for word in words
             if word not in rows and word.casefold() in folded
         ),

@@ -10,7 +10,17 @@ from typing import NamedTuple
 
 from hf_equi.errors import GroupError
 
-__all__ = ["CASES", "FORMS", "Derivation", "FormRow", "composed", "derive_rows", "surface_forms", "written_words"]
+__all__ = [
+    "CASES",
+    "FORMS",
+    "Derivation",
+    "FormRow",
+    "composed",
+    "derive_rows",
+    "left_out_rows",
+    "surface_forms",
+    "written_words",
+]
 
 CASES = ("lower", "capitalised", "title", "upper")
 """The changes of case that a word stands for."""
@@ -61,10 +71,12 @@ class Derivation(NamedTuple):
     Args:
         cases: The changes of case, of `CASES`.
         plurals: For each set its plurals, or `None`; empty if none are derived.
+        leave_out: Derived spellings that stay, each with its images.
     """
 
     cases: tuple[str, ...] = CASES
     plurals: tuple[tuple[str, ...] | None, ...] = ()
+    leave_out: tuple[str, ...] = ()
 
 
 def surface_forms(word: str, cases: Sequence[str] = CASES) -> tuple[str, ...]:
@@ -107,7 +119,8 @@ def derive_rows(
 
     A set as written wins over derived forms of another set. Equal mappings merge. A change of case is left out if it
     makes two words of the set equal, or if it contradicts an earlier change of case of the same set (the upper case of
-    "a" and "an" would send "A" to "AN", but Capitalised it goes to "An").
+    "a" and "an" would send "A" to "AN", but Capitalised it goes to "An"). A derived row with a spelling that its
+    factor leaves out is left out whole, so that orbits stay whole.
 
     Args:
         factors (`Sequence[Sequence[tuple[str, ...]]]`):
@@ -121,8 +134,28 @@ def derive_rows(
     Raises:
         GroupError: If derived forms of two sets send one string to two targets.
     """
-    explicit = {word for sets in factors for words in sets for word in words}
     derivations = derivations or [Derivation()] * len(factors)
+    return tuple(row for row in _all_rows(factors, derivations) if not _is_left_out(row, derivations))
+
+
+def left_out_rows(
+    factors: Sequence[Sequence[tuple[str, ...]]], derivations: Sequence[Derivation]
+) -> tuple[FormRow, ...]:
+    """Return the derived rows that `derive_rows` would return too if no factor left spellings out.
+
+    Args:
+        factors: For each factor its equality sets.
+        derivations: For each factor what is derived from them, and what is left out.
+    """
+    return tuple(row for row in _all_rows(factors, derivations) if _is_left_out(row, derivations))
+
+
+def _is_left_out(row: FormRow, derivations: Sequence[Derivation]) -> bool:
+    return not row.explicit and not set(derivations[row.factor].leave_out).isdisjoint(row.words)
+
+
+def _all_rows(factors: Sequence[Sequence[tuple[str, ...]]], derivations: Sequence[Derivation]) -> list[FormRow]:
+    explicit = {word for sets in factors for words in sets for word in words}
     owner: dict[str, FormRow] = {}
     rows: list[FormRow] = []
     for row in _candidates(factors, derivations, explicit):
@@ -134,13 +167,13 @@ def derive_rows(
             owner.update(dict.fromkeys(row.words, row))
         elif not row.same_mapping(owner[shared]) and row.source != owner[shared].source:
             _raise_collision(shared, owner[shared], row)
-    return tuple(rows)
+    return rows
 
 
 def _candidates(
     factors: Sequence[Sequence[tuple[str, ...]]], derivations: Sequence[Derivation], explicit: Collection[str]
 ) -> Iterator[FormRow]:
-    for factor, (sets, (cases, plurals)) in enumerate(zip(factors, derivations, strict=True)):
+    for factor, (sets, (cases, plurals, _)) in enumerate(zip(factors, derivations, strict=True)):
         for words, plural in zip(sets, plurals or [None] * len(sets), strict=True):
             yield FormRow(factor, words, words, explicit=True)
             own = _cased(words, cases)

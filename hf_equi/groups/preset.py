@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -11,8 +11,9 @@ from importlib.resources.abc import Traversable
 
 from hf_equi.checks import check_choice
 from hf_equi.errors import GroupError
+from hf_equi.groups.forms import surface_forms
 
-__all__ = ["Preset", "occupations", "preset_names", "preset_of", "preset_text", "read_preset"]
+__all__ = ["Preset", "kept_spellings", "occupations", "preset_names", "preset_of", "preset_text", "read_preset"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Preset:
         source: Where the words come from.
         not_covered: The words that the list leaves as they are.
         notes: The words that it takes, and those that move although they are not meant.
+        leave_out: The spellings that stay although a word of the list is spelled so, each with the reason.
 
     Example:
         >>> religion = read_preset("religion")
@@ -41,6 +43,7 @@ class Preset:
     source: str
     not_covered: tuple[str, ...]
     notes: tuple[str, ...]
+    leave_out: Mapping[str, str]
 
 
 def preset_names() -> tuple[str, ...]:
@@ -70,6 +73,7 @@ def read_preset(name: str) -> Preset:
         source=content["source"],
         not_covered=tuple(content["not_covered"]),
         notes=tuple(content["notes"]),
+        leave_out=content.get("leave_out", {}),
     )
 
 
@@ -83,19 +87,31 @@ def preset_of(sets: Sequence[Sequence[str]]) -> Preset | None:
     return next((preset for preset in map(read_preset, preset_names()) if _holds(preset, sets)), None)
 
 
-def preset_text(factors: Iterable[Sequence[Sequence[str]]]) -> str | None:
-    """Return the name that `--group` takes for a product of presets; `None` if the words of a factor are no preset.
-
-    Args:
-        factors: The equality sets of each factor.
+def kept_spellings(leave_out: Iterable[str], sets: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return those of the left out spellings that belong to the words of some sets.
 
     Example:
-        >>> preset_text([[["White", "Black"], ["Whites", "Blacks"]], read_preset("age").equality])
+        >>> kept_spellings(["King", "God"], [["king", "queen"]])
+        ('King',)
+    """
+    spelled = {form for words in sets for word in words for form in surface_forms(word)}
+    return tuple(word for word in leave_out if word in spelled)
+
+
+def preset_text(factors: Iterable[tuple[Sequence[Sequence[str]], Sequence[str]]]) -> str | None:
+    """Return the name that `--group` takes for a product of presets; `None` if a factor is not what a preset gives.
+
+    Args:
+        factors: The equality sets of each factor, and the spellings that it leaves out.
+
+    Example:
+        >>> preset_text([([["White", "Black"], ["Whites", "Blacks"]], ()), (read_preset("age").equality, ())])
         'race:White,Black*age'
     """
     names = []
-    for sets in factors:
-        if (preset := preset_of(sets)) is None:
+    for sets, leave_out in factors:
+        preset = preset_of(sets)
+        if preset is None or set(kept_spellings(preset.leave_out, sets)) != set(leave_out):
             return None
         first = tuple(sets[0])
         names.append(preset.name if first == preset.equality[0] else f"{preset.name}:{','.join(first)}")

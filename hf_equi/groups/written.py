@@ -17,7 +17,7 @@ from hf_equi.groups.registry import without_type
 
 __all__ = ["factors_of", "lacks_quotes", "not_json", "read_csv", "read_file", "read_json", "separator"]
 
-_KEYS = ("equality", "neutral", "general", "names", "forms", "plurals")
+_KEYS = ("equality", "neutral", "general", "names", "forms", "plurals", "leave_out")
 _WHAT = (
     'A group is described by its sets, [["man", "woman"], ["he", "she"]], by {"equality": [...], "names": [...]}, or '
     'by {"type": "demographic", "factors": [...]} with at least one factor'

@@ -30,6 +30,7 @@ def test_how_many_words_move_and_why_the_others_stay_comes_first(run, folder) ->
     assert lines[first] == "  his/her: ' '+h+i+s, he+r"
     assert lines[first + 12] == f"  and {stays // 2 - 12} more"
     assert "stepfather" not in result.out
+    assert any(line.startswith("These spellings do not move") and "King/Queen" in line for line in lines)
     tokens = next(place for place, line in enumerate(lines) if line.startswith("Of the "))
     assert re.match(r"Of the \d+ tokens of the vocabulary, \d+ move: ", lines[tokens])
     assert first < tokens
@@ -51,6 +52,7 @@ def test_all_lists_every_word_with_its_spellings(run, folder) -> None:
     assert any(line.startswith("pronouns: ") and "one word only" in line for line in lines)
     assert any(line.startswith("stays\the/she\t' '+'H'+'E', ") for line in lines)
     assert f"notes on the preset gender: {' '.join(read_preset('gender').notes)}" in lines
+    assert f"the preset gender leaves out 'King': {read_preset('gender').leave_out['King']}" in lines
     refused = run("inspect", "-m", folder, "--all", "-t", "a man")
     assert (refused.status, refused.out) == (2, "")
     assert "--all lists words, and --text explains a text" in refused.err

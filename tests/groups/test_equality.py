@@ -77,3 +77,28 @@ def test_words_are_stripped_and_lists_lose_repetitions():
 def test_roles(lists, roles):
     factor = EqualityFactor.from_lists([MAN], **lists)
     assert [factor.role(word) for word in ("WOMAN", "The", "doctor")] == roles
+
+
+def test_a_spelling_that_is_left_out_stays_with_its_images_alone():
+    factor = EqualityFactor.from_lists([["king", "queen"], ["kings", "queens"]], leave_out=["Queen"])
+    assert [factor.role(word) for word in ("King", "Queen", "king", "QUEEN", "Kings")] == [
+        "neutral",
+        "neutral",
+        *["equality"] * 3,
+    ]
+    assert EqualityFactor.from_lists(**factor.to_dict()) == factor
+    assert "leave_out" not in EqualityFactor.from_lists([MAN]).to_dict()
+
+
+@pytest.mark.parametrize(
+    ("leave_out", "message"),
+    [
+        ("Man", "leave_out needs a list of words; received 'Man'"),
+        (["man"], r"leave_out has 'man', which is in the equality set \['man', 'woman'\] as written.*Remove the set"),
+        (["Mann"], "leave_out has 'Mann', which no equality set has as a derived spelling: did you mean 'M"),
+        (["mAn"], "leave_out has 'mAn'"),
+    ],
+)
+def test_only_derived_spellings_are_left_out(leave_out, message):
+    with pytest.raises(GroupError, match=message):
+        EqualityFactor.from_lists([MAN], leave_out=leave_out)

@@ -45,3 +45,9 @@ def test_what_others_wrote_does_not_act_where_it_is_printed():
     assert len(str(found).splitlines()) > 1
     for text in (str(found), str(found.moves), repr(group)):
         assert all(letter.isprintable() or letter == "\n" for letter in text)
+
+
+def test_a_spelling_that_is_left_out_is_not_called_one_of_the_forms():
+    found = DemographicGroup([["king", "queen"]], leave_out=["King"]).explain("Martin Luther King and a king")
+    assert [move.word for move in found.moves] == ["king"]
+    assert found.untouched == (("King", "the group leaves this spelling out"),)

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from hf_equi import DemographicGroup
+from hf_equi import DemographicGroup, WordAction
 from hf_equi.errors import GroupError
 from hf_equi.fairness import fill, prompt_set
 from hf_equi.groups import occupations, preset_names, preset_of, read_preset
+from hf_equi.groups.preset import kept_spellings, preset_text
 from hf_equi.testing import assert_group
 
-PAGE = Path(__file__).parents[2] / "docs" / "groups.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, LEFT_OUT = DOCS / "groups.md", DOCS / "left_out.md"
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -66,6 +68,41 @@ def test_it_is_found_by_its_sets():
         == "nationality"
     )
     assert preset_of([["Black", "White"]]) is preset_of([["a", "b"]]) is None
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_what_it_leaves_out_is_on_the_page_and_stays(name):
+    preset, group = read_preset(name), DemographicGroup.preset(name)
+    page = LEFT_OUT.read_text(encoding="utf-8")
+    stays = {word for row in group.left_out() for word in row.words}
+    moves = {word for row in group.forms() for word in row.words}
+    assert set(preset.leave_out) <= stays
+    assert stays.isdisjoint(moves)
+    for spelling, why in preset.leave_out.items():
+        assert why.endswith(".")
+        assert spelling in page
+    assert DemographicGroup.from_json(group.to_json()) == group
+    assert group.relax(general=[]).left_out() == group.left_out()
+
+
+def test_gender_moves_words_and_not_names():
+    action = WordAction(DemographicGroup.preset("gender"))
+    assert action.apply(1, "Martin Luther King met a king. God! PA, MA. Guy") == (
+        "Martin Luther King met a queen. God! PA, MA. Guy"
+    )
+    assert action.apply(1, "Kings and gods. His guys. MR KING") == "Queens and goddesses. Her gals. MRS QUEEN"
+
+
+def test_some_elements_leave_out_what_belongs_to_their_words():
+    assert DemographicGroup.preset("gender", ["woman", "man"]).left_out()[0].words == ("Queen", "King")
+    assert kept_spellings(["Kings", "King"], [["kings", "queens"]]) == ("Kings",)
+
+
+def test_a_name_stands_for_what_a_preset_leaves_out_too():
+    own = DemographicGroup.preset("gender").factors[0]
+    old = DemographicGroup(own.sets).factors[0]
+    assert preset_text([(own.sets, own.leave_out)]) == "gender"
+    assert preset_text([(old.sets, old.leave_out)]) is None
 
 
 def test_an_unknown_one_lists_the_known_ones():

@@ -80,7 +80,11 @@ class TextCard(CardKind):
                     other = "general" if kind == "neutral" else "neutral"
                     parts.append(f"These words are {kind}, and all other words are {other}:")
                     parts.append(_fold([", ".join(map(plain, words))], f"{len(words)} {kind} words", len(words)))
-        return "\n\n".join([*parts, *self._coverage(model)])
+        parts += self._coverage(model)
+        if left_out := ["/".join(map(plain, row.words)) for row in group.left_out()]:
+            parts.append("These spellings do not move, because the group leaves them out:")
+            parts.append(_fold([", ".join(left_out)], f"{len(left_out)} rows of spellings", len(left_out)))
+        return "\n\n".join(parts)
 
     def _coverage(self, model: Any) -> list[str]:
         """The size of the part of the vocabulary that moves, and the words that do not."""
@@ -173,4 +177,5 @@ def _fold(items: Sequence[str], title: str, count: int | None = None) -> str:
 def _preset_of(factor: EqualityFactor) -> str | None:
     """The preset that has a factor's words, all of its elements in their order."""
     preset = preset_of(factor.sets)
-    return preset.name if preset is not None and preset.equality == factor.sets else None
+    whole = preset is not None and preset.equality == factor.sets and set(preset.leave_out) == set(factor.leave_out)
+    return preset.name if preset is not None and whole else None

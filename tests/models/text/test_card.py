@@ -32,6 +32,7 @@ def test_long_lists_are_folded_and_words_that_stay_are_named():
     assert len(model.group.factors[0].sets) > SHOWN
     assert "the preset `gender`" in text
     assert "grandson/granddaughter" in text.split("do not move")[1]
+    assert "King/Queen" in text.split("do not move")[2]
     assert "gender" in model.card_kind.group_tags(model)
     assert any(
         '"she" change places, and "his", "him" and "her" stay' in limit for limit in model.card_kind.limits(model)
