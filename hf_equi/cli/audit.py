@@ -38,7 +38,7 @@ from hf_equi.errors import ConfigurationError, GroupError, GroupWarning
 from hf_equi.fairness.auditing import Audit, AuditResult, Sampling
 from hf_equi.fairness.auditing.run import SAMPLES, process_state
 from hf_equi.fairness.auditing.scoring import name_scorers
-from hf_equi.fairness.auditing.subjects import Subject, unrelaxed
+from hf_equi.fairness.auditing.subjects import Subject
 from hf_equi.fairness.briefing import TOY, written_size
 from hf_equi.fairness.chat import encode_prompt, has_place
 from hf_equi.fairness.decoding import check_memory
@@ -143,7 +143,7 @@ def run_audit(
             scorer.model.to(input_device(base))  # type: ignore[arg-type]  # which transformers hides behind a wrapper
         longest = max(len(encode_prompt(tokenizer, one).tokens) for one in templates) + sampling.max_new_tokens
         check_memory(lm, "-n", sampling.samples, longest, len(names) * len(templates) * chosen.order)
-        models = _build(names, lm, (unrelaxed(chosen), _relax(chosen, neutral)), audited, scorers[0])
+        models = _build(names, lm, (chosen.unrelax(), _relax(chosen, neutral)), audited, scorers[0])
         folder = expanded(out or f"audit-{group_slug(audited.group or DEFAULT_GROUP)}-{sampling.seed}")
         audit = Audit(models, tokenizer, chosen, templates, scorers, sampling, out=folder)
     if state.is_main_process and out is None:

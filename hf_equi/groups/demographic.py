@@ -7,6 +7,7 @@ import json
 import math
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -189,6 +190,10 @@ class DemographicGroup(FiniteGroup):
                 for one in self.factors
             )
         )
+
+    def unrelax(self) -> DemographicGroup:
+        """Return the same group without its lists of neutral and general words. It moves the same words."""
+        return self._from_factors(tuple(replace(one, neutral=None, general=None) for one in self.factors))
 
     def forms(self) -> tuple[FormRow, ...]:
         """Return the surface forms that move: each set as written, then in lower, Capitalised, Title and UPPER case.

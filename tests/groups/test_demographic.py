@@ -194,6 +194,12 @@ def test_unknown_presets_and_elements_raise(arguments, message):
         DemographicGroup.preset(*arguments)
 
 
+def test_a_group_loses_its_lists_and_nothing_else():
+    named = DemographicGroup([["man", "woman"]], names=["m", "f"], forms=["upper"], leave_out=["MAN"])
+    group = named * RACE
+    assert group.relax(general=["nurse"]).unrelax() == group
+
+
 def test_a_relaxed_group_moves_the_same_and_claims_less():
     relaxed = (GENDER * RACE).relax(neutral=["doctor"])
     assert relaxed.relaxed

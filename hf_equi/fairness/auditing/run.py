@@ -31,7 +31,7 @@ from hf_equi.fairness.auditing.samples import make_dataset, write_parquet
 from hf_equi.fairness.auditing.scoring import Measures, name_scorers
 from hf_equi.fairness.auditing.settings import Sampling, Statistics, versions
 from hf_equi.fairness.auditing.store import FolderStore, MemoryStore, Rows, Unit
-from hf_equi.fairness.auditing.subjects import Subject, make_subjects, unrelaxed
+from hf_equi.fairness.auditing.subjects import Subject, make_subjects
 from hf_equi.fairness.auditing.units import run_unit
 from hf_equi.fairness.briefing import brief
 from hf_equi.fairness.chat import Conversation, describe_chat, in_chat
@@ -131,7 +131,7 @@ class Audit:
                 f"tokenizer={tokenizer!r} is not a transformers tokenizer: pass that of the models."
             )
         self.state = process_state()
-        self.group = unrelaxed(group)
+        self.group = group.unrelax()
         self.tokenizer, self.sampling, self.statistics = tokenizer, sampling, statistics or Statistics()
         self.scorers = name_scorers(scorer)
         self.statistics.check_tests(len(self.scorers))

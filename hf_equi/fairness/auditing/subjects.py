@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -21,7 +19,7 @@ from hf_equi.groups import DemographicGroup
 from hf_equi.models.causal_lm import EquiLM
 from hf_equi.models.text.fingerprint import check_tokenizer
 
-__all__ = ["Subject", "make_subjects", "unrelaxed"]
+__all__ = ["Subject", "make_subjects"]
 
 
 @dataclass(frozen=True)
@@ -76,14 +74,10 @@ def make_subjects(
         raise ConfigurationError('models needs at least one model by name, as in {"base": model, "EquiLM": lm}.')
     composes = any(isinstance(model, EquiLM) and model.action.composes for model in models.values())
     audited = _Audited(group, tokenizer, "compose" if composes else "skip")
-    return tuple(_make_subject(name, model, audited, blocks, max_new_tokens) for name, model in models.items())
-
-
-def unrelaxed(group: DemographicGroup) -> DemographicGroup:
-    """Return the same group without its lists of neutral and general words. It moves the same words."""
-    if not group.relaxed:
-        return group
-    return reduce(operator.mul, [DemographicGroup(one.sets, names=one.names) for one in group.factors])
+    with warnings.catch_warnings():
+        if composes:  # models said what stays in them when they were made, and the figures read other words
+            warnings.simplefilter("ignore", GroupWarning)
+        return tuple(_make_subject(name, model, audited, blocks, max_new_tokens) for name, model in models.items())
 
 
 @dataclass(frozen=True)
@@ -98,7 +92,7 @@ class _Audited:
         """Return the group on the tokens of a model, as the audit or the model reads words of several tokens."""
         own: TokenAction = lm.action
         multi_token = self.multi_token if composes is None else ("compose" if composes else "skip")
-        if unrelaxed(own.group) == self.group and own.composes == (multi_token == "compose"):
+        if own.group.unrelax() == self.group and own.composes == (multi_token == "compose"):
             return own
         return token_action(
             self.group, resolve_tokens(self.group, self.tokenizer, lm.config.vocab_size, multi_token), own.device
@@ -121,10 +115,7 @@ def _make_subject(
         check_tokenizer(tokenizer, expected, f"the audit of {name!r}", cut)
         lm = model
     else:
-        with warnings.catch_warnings():
-            if audited.multi_token == "compose":  # the model moves nothing, and the figures read other words
-                warnings.simplefilter("ignore", GroupWarning)
-            lm = symmetrize(model, audited.group, "identity", tokenizer=tokenizer, multi_token="skip")
+        lm = symmetrize(model, audited.group, "identity", tokenizer=tokenizer, multi_token="skip")
         lm.coupling = audited.action(lm)  # a plain model moves nothing itself, so any prompts may share their noise
     action = lm.coupling or audited.action(lm)
     _check_lengths(name, lm, blocks, max_new_tokens)

@@ -11,7 +11,7 @@ import hf_equi
 from hf_equi import DemographicGroup
 from hf_equi.errors import ConfigurationError, GroupWarning, HfEquiWarning
 from hf_equi.fairness.auditing.blocks import make_blocks
-from hf_equi.fairness.auditing.subjects import Subject, make_subjects, unrelaxed
+from hf_equi.fairness.auditing.subjects import Subject, make_subjects
 from hf_equi.symmetrizers import Drafts
 
 TEMPLATES = ["the {demographic} was", "known for"]
@@ -94,13 +94,6 @@ def test_a_prompt_beyond_the_positions_is_refused() -> None:
         ConfigurationError, match="'the man was' has 3 tokens, and max_new_tokens=126 goes beyond the 128"
     ):
         subjects({"base": base_model()}, max_new_tokens=126)
-
-
-def test_a_group_loses_its_lists_and_nothing_else() -> None:
-    assert unrelaxed(BOTH.relax(general=["nurse"])) == BOTH
-    assert unrelaxed(BOTH) is BOTH
-    named = DemographicGroup([["he", "she"]], names=["man", "woman"], neutral=["nurse"])
-    assert unrelaxed(named) == DemographicGroup([["he", "she"]], names=["man", "woman"])
 
 
 def test_words_of_several_tokens_are_exchanged_in_the_figures_of_all_models_if_one_moves_them() -> None:
