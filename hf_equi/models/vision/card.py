@@ -8,7 +8,7 @@ from hf_equi.canonicalization import LearnedMember, LearnedMembers
 from hf_equi.canonicalization.base import is_complete
 from hf_equi.groups import ContinuousGroup
 from hf_equi.models.cards.kinds import CardKind
-from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
+from hf_equi.models.vision.configuration_equi_pixels import CANONICAL_SETTINGS
 from hf_equi.models.vision.probing import image_shape
 from hf_equi.models.vision.symmetric_processor import is_symmetric
 
@@ -41,15 +41,23 @@ class ImageCard(CardKind):
         *_WEIGHTS,
         "loss",
         "selection",
+        "confidence",
         "objective",
         *_CANONICAL,
     )
+
+    stays: ClassVar[str] = "the output stays the same{about}: $M_G(gx) = M_G(x)$"
+    """What the output does if an image is moved; `{about}` says how exactly."""
+    loses: ClassVar[str] = (
+        "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a nine."
+    )
+    """What such a model cannot do."""
 
     def config_settings(self, model: Any) -> dict[str, Any]:
         """The settings that the method and the group use."""
         method, found = model.method, super().config_settings(model)
         unread = set() if method.feature_weights is not None else set(_WEIGHTS)
-        unread |= set() if method.takes_best else {"loss", "selection"}
+        unread |= set() if method.takes_best else {"loss", "selection", "confidence"}
         unread |= {"padding"} if not model.action.resamples else set()
         unread |= set(_OF_SCORES) if isinstance(model.group, ContinuousGroup) else set()
         if isinstance(method.select, LearnedMember):
@@ -83,7 +91,7 @@ class ImageCard(CardKind):
         if (claim := self.method(model).claim) is not None:
             return claim
         about = "" if not model.action.resamples else ", up to what resampling an image changes"
-        return f"Move an image by an element of the group, and the output stays the same{about}: $M_G(gx) = M_G(x)$."
+        return f"Move an image by an element of the group, and {self.stays.format(about=about)}."
 
     def limits(self, model: Any) -> list[str]:
         """The limits of the method and the group."""
@@ -95,7 +103,7 @@ class ImageCard(CardKind):
             )
         if model.method.takes_best:
             found.append(
-                "**A choice.** Invariance is exact unless the best two members of an orbit have the same loss, to "
+                "**A choice.** The symmetry is exact unless the best two members of an orbit have the same loss, to "
                 "within rounding. Then the two sides may choose different members. The output holds the margin "
                 "between the two."
             )
@@ -109,8 +117,8 @@ class ImageCard(CardKind):
                 )
         return [
             *found,
-            "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a "
-            "nine.",
+            *self.method(model).limits,
+            self.loses,
             "**The base is the base.** What it confuses, and whom it serves worse, is unchanged. The model costs "
             + _cost(model),
         ]
