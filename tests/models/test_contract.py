@@ -161,7 +161,7 @@ class TestSegmentation(MapContract):
     """Around a BEiT, with pixels that do not count."""
 
     also = {  # noqa: RUF012
-        "probabilities": {"method": "lambda", "level": "probabilities"},
+        "probabilities": {"method": "equitune", "level": "probabilities"},
         "entropy": {"method": "equizero", "confidence": "image", "loss": "entropy", "level": "probabilities"},
     }
     family = "beit"
