@@ -61,12 +61,10 @@ def symmetrize(
             - all but causal: `lambda_units`, `lambda_dropout`; seq2seq, images: `loss` of `"equizero"`, `objective`;
             - images: `level`, `padding`, `lambda_features`; `canonicalizer` (see `hf_equi.canonicalization`), `theta`,
               `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`;
-              segmentation, depth, key points: `predicts`, `confidence`, `flip_pairs`.
+              dense: `predicts`, `confidence`, `flip_pairs`.
 
     Returns:
-        An `EquiLM`, `EquizeroLM`, `EquiForSeq2SeqLM`, `EquiCLIPModel`, `EquiForImageClassification`,
-        `EquiForDensePrediction` or `EquiQNetwork`, with its tokenizer or processor. An object passed as `model` is not
-        copied.
+        A model, such as an `EquiLM`, with its tokenizer or processor. An object passed as `model` is not copied.
 
     Raises:
         ActionError: For words that cannot move in the vocabulary of the tokenizer.

@@ -19,7 +19,7 @@ def test_it_is_an_action_of_finite_and_continuous_groups():
     maps = torch.randn(3, 5, 6, 6)
     assert_action(HeatMapAction(PixelAction(SQUARE), PAIRS, 5), [maps])
     plane, group = HeatMapAction(PlaneAction(O2()), PAIRS, 5), O2()
-    quarter = group.exp(torch.tensor([torch.pi / 2]))
+    quarter = group.exp(torch.tensor([torch.pi / 2], dtype=torch.float64))
     mirror = torch.tensor([[-1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
     finite = HeatMapAction(PixelAction(SQUARE), PAIRS, 5)
     torch.testing.assert_close(plane.apply(mirror, maps), finite.apply(4, maps))

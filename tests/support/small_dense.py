@@ -135,6 +135,13 @@ def dense(family: str) -> Any:
     return copy.deepcopy(_first(family))
 
 
+def portrait_pose() -> Any:
+    """A VitPose for images that are not square, as all published ones are."""
+    config = copy.deepcopy(_first("vitpose").config)
+    config.backbone_config.image_size = [SIDE, SIDE * 3 // 4]
+    return AutoModelForPoseEstimation.from_config(config).eval()
+
+
 def pictures(count: int = 2, size: tuple[int, int] = (SIDE, SIDE)) -> Tensor:
     """Images without any symmetry."""
     return torch.randn(count, 3, *size, generator=torch.Generator().manual_seed(1))

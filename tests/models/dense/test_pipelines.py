@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pytest
 import torch
@@ -48,8 +46,8 @@ def answer(task, said):
         ("depth-estimation", "glpn", (64, 64)),
     ],
 )
-def test_a_turned_picture_gives_the_turned_answer(task, family, size, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+def test_a_turned_picture_gives_the_turned_answer(task, family, size, tmp_path, monkeypatch):
+    monkeypatch.setattr("transformers.pipelines.base.logger.error", pytest.fail)  # about a model that it does not know
     model = wrap(family, TURNS)
     model.processor = hf_equi.symmetric_processor(processor_of(family))
     model.save_pretrained(tmp_path)
@@ -64,7 +62,6 @@ def test_a_turned_picture_gives_the_turned_answer(task, family, size, tmp_path, 
             received = np.rot90(answer(task, each(turned)), -turns)
             np.testing.assert_allclose(received, required, atol=2e-5)
             assert np.abs(np.rot90(answer(task, base(turned)), -turns) - answer(task, base(upright))).max() > 1e-3
-    assert "is not supported for" not in caplog.text
 
 
 def test_a_trainer_trains_evaluates_and_predicts(tmp_path):
