@@ -71,8 +71,11 @@ class HeatMapAction(Action):
     def _mirrors(self, elements: Any, device: torch.device) -> torch.Tensor:
         """Return which elements mirror: `()`, or `(R,)`."""
         if isinstance(self.pixels, PixelAction):
-            return torch.tensor([mirrored for mirrored, _, _ in self.pixels.group.motions], device=device)[elements]
-        return torch.linalg.det(elements) < 0
+            mirrored = torch.tensor([one[0] for one in self.pixels.group.motions], device=device)
+        else:
+            mirrored, elements = torch.linalg.det(elements) < 0, ...
+        found: torch.Tensor = mirrored[elements]
+        return found
 
     def __repr__(self) -> str:
         return f"HeatMapAction({self.pixels!r}, {self.pairs}, channels={len(self._order)})"
@@ -80,9 +83,9 @@ class HeatMapAction(Action):
 
 def _exchanged(pairs: list[tuple[int, ...]], channels: int) -> torch.Tensor:
     """Return the channel that each channel is exchanged with, `(C,)`."""
-    order, taken = torch.arange(channels, device="cpu"), set()
+    order, taken = torch.arange(channels, device="cpu"), set[int]()
     for pair in pairs:
-        whole = len(pair) == 2 and all(isinstance(one, int) and 0 <= one < channels for one in pair)
+        whole = len(pair) == 2 and {*pair} <= {*range(channels)}
         if not whole or pair[0] == pair[1] or taken & {*pair}:
             raise ActionError(
                 f"The pair {pair} does not exchange two channels: name two different numbers from 0 to "

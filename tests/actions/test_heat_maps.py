@@ -40,7 +40,7 @@ def test_mirrors_exchange_and_turns_do_not():
 def test_other_channels_and_pairs_are_refused():
     with pytest.raises(ActionError, match=r"need 4 channels, \(\.\.\., 4, H, W\); received the shape \(1, 3, 5, 5\)"):
         HeatMapAction(PixelAction(SQUARE), PAIRS, 4).apply(1, torch.zeros(1, 3, 5, 5))
-    for pairs in ([(0, 4)], [(0, 0)], [(0, 1), (1, 2)], [(0,)], [(0.0, 1.0)]):
+    for pairs in ([(0, 4)], [(0, 0)], [(0, 1), (1, 2)], [(0,)], [("a", "b")]):
         with pytest.raises(
             ActionError, match=r"does not exchange two channels: name two different numbers from 0 to 3"
         ):

@@ -24,6 +24,7 @@ class DenseCard(ImageCard):
     loses: ClassVar[str] = (
         "**Up and down are alike.** This model cannot use which way up an image is, such as that the sky is above."
     )
+    counted: ClassVar[str] = "element of the group"
     answer: ClassVar[str]
     """The part of an output that the usage example prints."""
     said: ClassVar[str]

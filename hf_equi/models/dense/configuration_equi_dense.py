@@ -73,7 +73,7 @@ class EquiDenseConfig(ClassNames, EquiPixelConfig):
     level: str | None = None
     confidence: str | None = None
     loss: str | None = None
-    flip_pairs: list[list[int]] | None = None
+    flip_pairs: Any = None
     image_size: Any = None
     num_channels: int | None = None
 
@@ -82,6 +82,7 @@ class EquiDenseConfig(ClassNames, EquiPixelConfig):
         for name, known in self._choices().items():
             if getattr(self, name) is None and known:
                 setattr(self, name, known[0])
+        self.flip_pairs = _pairs(self.flip_pairs)
         self.copy_classes(kwargs)
         super().__post_init__(**kwargs)
 
@@ -151,3 +152,23 @@ class EquiDenseConfig(ClassNames, EquiPixelConfig):
         """
         average = "probabilities" if self.level == "probabilities" else "logits"
         return create(self.method, average, self.loss, **self.canonical_settings)
+
+
+def _pairs(given: Any) -> list[list[int]] | None:
+    """Return pairs as plain lists.
+
+    Raises:
+        ConfigurationError: For anything but a sequence of pairs of whole numbers.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, (list, tuple)) or not all(map(_is_pair, given)):
+        raise ConfigurationError(
+            f"flip_pairs={given!r} are not pairs of channels: pass a list such as [[1, 2], [3, 4]], or [] if mirrors "
+            "exchange none"
+        )
+    return [list(pair) for pair in given]
+
+
+def _is_pair(pair: Any) -> bool:
+    return isinstance(pair, (list, tuple)) and len(pair) == 2 and all(type(one) is int for one in pair)

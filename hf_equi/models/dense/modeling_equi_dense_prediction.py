@@ -116,7 +116,8 @@ class EquiForDensePrediction(EquiPixelModel):
     @property
     def output_action(self) -> Action:
         """The group's action on the output maps, `(batch, channels, height, width)`."""
-        return self._output_action
+        action: Action = self._output_action
+        return action
 
     def input_actions(self) -> dict[str, Any]:
         """Return the group's action on images, and on what else moves with them."""

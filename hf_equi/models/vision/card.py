@@ -52,6 +52,8 @@ class ImageCard(CardKind):
         "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a nine."
     )
     """What such a model cannot do."""
+    counted: ClassVar[str] = "distinct member of an orbit"
+    """What the base reads once."""
 
     def config_settings(self, model: Any) -> dict[str, Any]:
         """The settings that the method and the group use."""
@@ -120,7 +122,7 @@ class ImageCard(CardKind):
             *self.method(model).limits,
             self.loses,
             "**The base is the base.** What it confuses, and whom it serves worse, is unchanged. The model costs "
-            + _cost(model),
+            + self._cost(model),
         ]
 
     def imports(self, model: Any) -> str:
@@ -131,15 +133,15 @@ class ImageCard(CardKind):
         """Code for random images in the shape that the base takes."""
         return f"torch.rand(1, {', '.join(map(str, image_shape(model.config.base_config)))})"
 
-
-def _cost(model: Any) -> str:
-    """Return the cost of a call in words."""
-    select = model.method.select
-    parts = ["one forward pass of the base for each distinct member of an orbit"]
-    if isinstance(select, LearnedMember):
-        count = len(select.theta_in(model.group))
-        passes = "one forward pass" if count == 1 else f"{count} forward passes"
-        parts = [f"{passes} of the base, and {select.network.cost}"]
-    if hasattr(model, "frozen_base"):
-        parts.append("The frozen copy of the base reads what the base reads")
-    return ". ".join(parts) + "."
+    def _cost(self, model: Any) -> str:
+        """The cost of a call in words."""
+        select = model.method.select
+        each = "" if model.method.selects_one else f" for each {self.counted}"
+        parts = [f"one forward pass of the base{each}"]
+        if isinstance(select, LearnedMember):
+            count = len(select.theta_in(model.group))
+            passes = "one forward pass" if count == 1 else f"{count} forward passes"
+            parts = [f"{passes} of the base, and {select.network.cost}"]
+        if hasattr(model, "frozen_base"):
+            parts.append("The frozen copy of the base reads what the base reads")
+        return ". ".join(parts) + "."

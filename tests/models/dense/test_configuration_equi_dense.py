@@ -58,7 +58,11 @@ def test_mirrors_exchange_the_channels_that_are_named():
     assert mirrored.output_action(SQUARE).pairs == [(1, 2)]
     with pytest.raises(ConfigurationError, match=r"channels that mirrors exchange, but .* has no mirrors: leave them"):
         config(POSE, TURNS, predicts="key_points", flip_pairs=[[1, 2]])
-    for pairs in ([[1, 9]], [[1, 1]], [[1, 2], [2, 3]], [[1]]):
+    for pairs in (5, [1, 2], "12", [[1]], [["a", "b"]]):
+        with pytest.raises(ConfigurationError, match=r"are not pairs of channels: pass a list such as \[\[1, 2\], "):
+            config(POSE, SQUARE, predicts="key_points", flip_pairs=pairs)
+    assert config(POSE, SQUARE, predicts="key_points", flip_pairs=[(1, 2)]).flip_pairs == [[1, 2]]
+    for pairs in ([[1, 9]], [[1, 1]], [[1, 2], [2, 3]], [[-1, 2]]):
         with pytest.raises(
             ActionError, match="does not exchange two channels: name two different numbers from 0 to 4"
         ):
