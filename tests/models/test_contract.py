@@ -161,7 +161,6 @@ class TestSegmentation(MapContract):
     """Around a BEiT, with pixels that do not count."""
 
     also = {  # noqa: RUF012
-        "probabilities": {"method": "equitune", "level": "probabilities"},
         "entropy": {"method": "equizero", "confidence": "image", "loss": "entropy", "level": "probabilities"},
     }
     family = "beit"
