@@ -125,7 +125,7 @@ class KeyedDraws(Draws):
     def elements(self, action: Any, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """Return one element for each sample, `(B,)`. It costs the keys of the orbits."""
         least, first = action.keys(x).min(1)
-        drawn = splitmix(least, torch.as_tensor(self.seed, device=x.device)) % action.group.order
+        drawn = splitmix(least, torch.full_like(least, self.seed)) % action.group.order
         elements: torch.Tensor = action.group.product.to(x.device)[drawn, first]
         return elements
 

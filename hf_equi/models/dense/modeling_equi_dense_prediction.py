@@ -17,7 +17,7 @@ from hf_equi.bases.chunks import images_at_once
 from hf_equi.bases.orbit_reader import OrbitRows, check_batch
 from hf_equi.bases.signatures import parameters
 from hf_equi.checks import check_seed
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.errors import ConfigurationError, HfEquiWarning, UnsupportedModelError
 from hf_equi.models.cards.kinds import CardKind
 from hf_equi.models.dense.card import CARDS
 from hf_equi.models.dense.configuration_equi_dense import EquiDenseConfig
@@ -189,6 +189,7 @@ class EquiForDensePrediction(EquiPixelModel):
 
         Raises:
             ConfigurationError: For a seed that is not a number, or that nothing reads.
+            UnsupportedModelError: While a graph is exported.
         """
         check_seed(seed)
         if not isinstance(self.method.select, DrawnMember):
@@ -197,6 +198,10 @@ class EquiForDensePrediction(EquiPixelModel):
                     f"seed={seed}: the method {self.config.method!r} draws nothing. Leave it out."
                 )
             return None
+        if torch.compiler.is_exporting():
+            raise UnsupportedModelError(
+                f"A graph cannot draw by what an image holds: export another method than {self.config.method!r}."
+            )
         return Draws() if seed is None and self.training else KeyedDraws(seed or 0)
 
     def _check_inputs(

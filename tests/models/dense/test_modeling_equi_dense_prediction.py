@@ -14,7 +14,7 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 from hf_equi import EquiDenseConfig, EquiForDensePrediction, ImageGroup
 from hf_equi.canonicalization import FixedPose, FixedRule
-from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning
+from hf_equi.errors import ActionError, ConfigurationError, HfEquiWarning, UnsupportedModelError
 from hf_equi.groups import SO2
 from hf_equi.testing import assert_equivariant, equivariance_error
 
@@ -292,6 +292,11 @@ def test_only_the_canonicalizer_trains_with_task_weight_0():
     out.loss.backward()
     assert all(weight.grad is None for weight in model.base.parameters())
     assert any(weight.grad is not None for weight in model.select_network.parameters())
+
+
+def test_a_graph_of_a_mixture_is_refused():
+    with pytest.raises(UnsupportedModelError, match=r"cannot draw .*: export another method than 'mixture'"):
+        torch.export.export(wrap("vitpose", TURNS, "mixture"), (), {"pixel_values": pictures(1)}, strict=False)
 
 
 class Silent(torch.nn.Module):
