@@ -87,6 +87,12 @@ from hf_equi.models.clip import (
 from hf_equi.models.clip import (
     EquiSiglipModel as EquiSiglipModel,
 )
+from hf_equi.models.dense import (
+    EquiDenseConfig as EquiDenseConfig,
+)
+from hf_equi.models.dense import (
+    EquiForDensePrediction as EquiForDensePrediction,
+)
 from hf_equi.models.image_classification import (
     EquiForImageClassification as EquiForImageClassification,
 )

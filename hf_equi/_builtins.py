@@ -8,6 +8,7 @@ __all__ = []
 
 _CAUSAL_LM, _SEQ2SEQ = "hf_equi.models.causal_lm", "hf_equi.models.seq2seq"
 _CLIP, _CLASSIFICATION = "hf_equi.models.clip", "hf_equi.models.image_classification"
+_DENSE = "hf_equi.models.dense"
 _RECURRENT = "hf_equi.networks.recurrent_seq2seq"
 _Q_NETWORK, _EQUI_Q_NETWORK = "hf_equi.networks.q_network", "hf_equi.models.q_network"
 _EQUITUNE, _IDENTITY = "hf_equi.symmetrizers:Equitune", "hf_equi.symmetrizers:Identity"
@@ -85,6 +86,29 @@ register_task(
         "equizero": f"{_CLASSIFICATION}.methods:equizero",
         "lambda": _LAMBDA,
         "attention": _ATTENTION,
+        "canonical": _LEARNED_CANONICAL,
+        "canonical_lambda": _CANONICAL_LAMBDA,
+        "identity": _IDENTITY,
+    },
+)
+register_task(
+    name="dense",
+    title="dense prediction",
+    task=f"{_DENSE}.task:DenseTask",
+    models=[
+        ModelPlace(
+            "equi_dense",
+            _DENSE,
+            "EquiDenseConfig",
+            "EquiForDensePrediction",
+            ("AutoModelForSemanticSegmentation", "AutoModelForDepthEstimation", "AutoModelForPoseEstimation"),
+        )
+    ],
+    methods={
+        "equitune": _EQUITUNE,
+        "equizero": f"{_DENSE}.methods:equizero",
+        "lambda": _LAMBDA,
+        "mixture": "hf_equi.symmetrizers:OneDraw",
         "canonical": _LEARNED_CANONICAL,
         "canonical_lambda": _CANONICAL_LAMBDA,
         "identity": _IDENTITY,

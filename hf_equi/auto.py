@@ -51,8 +51,8 @@ def symmetrize(
         processor: For images: the image processor to save with the model, by default the one beside the weights.
         orbit_chunk_size: How many members of each orbit go through the base at once, by default all.
         **settings: Settings of the method, which the configs document (`EquiLMConfig`, `EquizeroLMConfig`,
-            `EquiSeq2SeqConfig`, `EquiVisionConfig`, `EquiQNetworkConfig`), and arguments of `from_pretrained`: dtype,
-            device_map, revision, trust_remote_code and so on. `None` stands for the default.
+            `EquiSeq2SeqConfig`, `EquiVisionConfig`, `EquiDenseConfig`, `EquiQNetworkConfig`), and arguments of
+            `from_pretrained`: dtype, device_map, revision, trust_remote_code and so on. `None` stands for the default.
 
             - text: `average`, `multi_token`; causal: `action`, `beam_length`, and `scorer`, which `"equizero"`
               minimises: a `RegardScorer`, by default that of `sasha/regardv3`, or any callable from texts to losses;
@@ -60,11 +60,11 @@ def symmetrize(
               `teacher_forcing_ratio`;
             - all but causal: `lambda_units`, `lambda_dropout`; seq2seq, images: `loss` of `"equizero"`, `objective`;
             - images: `level`, `padding`, `lambda_features`; `canonicalizer` (see `hf_equi.canonicalization`), `theta`,
-              `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`.
+              `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`;
+              dense: `predicts`, `confidence`, `flip_pairs`.
 
     Returns:
-        An `EquiLM`, `EquizeroLM`, `EquiForSeq2SeqLM`, `EquiCLIPModel`, `EquiForImageClassification` or `EquiQNetwork`,
-        with its tokenizer or processor. An object passed as `model` is not copied.
+        A model, such as an `EquiLM`, with its tokenizer or processor. An object passed as `model` is not copied.
 
     Raises:
         ActionError: For words that cannot move in the vocabulary of the tokenizer.
@@ -112,12 +112,12 @@ def _symmetrize(
     else:
         task.check_config(base_config)
     companion = task.prepare(name, given, _shared(kwargs))
-    request = Request(base_config, group, method, companion, given, None if name is None else kwargs)
+    request = Request(base_config, group, method, companion, given, *((None, model) if name is None else (kwargs,)))
     config = task.make_config(request)
     base: Any = model
     whole = False
     if name is not None:
-        base, whole = load_to_train(task.auto_class, name, **kwargs)
+        base, whole = load_to_train(task.model_class.auto_class_of(config), name, **kwargs)
     wrapped = task.wrap(config, base, request)
     if given_model is not model:
         wrapped.hold_peft_base(given_model)

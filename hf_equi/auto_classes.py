@@ -28,6 +28,14 @@ __all__ = ["InstalledClass", "ModelPlace", "places", "register_classes", "watch"
 _AUTO_CONFIG = "transformers.models.auto.configuration_auto"
 
 
+# By the first, `Trainer` knows that it must shift labels before it smooths them. By the second, the pipeline for
+# segmentation knows its models, and would otherwise log an error.
+_READ_BY_NAME = {
+    "AutoModelForCausalLM": "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES",
+    "AutoModelForSemanticSegmentation": "MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES",
+}
+
+
 class ModelPlace(NamedTuple):
     """Where a model's classes are, and which Auto classes make it.
 
@@ -222,15 +230,15 @@ def register_classes(config: Any, model: Any, auto_classes: Iterable[Any]) -> No
     transformers.AutoConfig.register(config.model_type, config, exist_ok=True)
     for auto_class in auto_classes:
         auto_class.register(config, model, exist_ok=True)
-        if auto_class is transformers.AutoModelForCausalLM:
-            _note_causal(config.model_type, model.__name__)
+        if auto_class.__name__ in _READ_BY_NAME:
+            _note_name(_READ_BY_NAME[auto_class.__name__], config.model_type, model.__name__)
     if (processor := getattr(model, "image_processor_class", None)) and transformers.utils.is_vision_available():
         kinds = dict.fromkeys(("pil", "torchvision"), processor)
         transformers.AutoImageProcessor.register(config, image_processor_classes=kinds, exist_ok=True)
 
 
-def _note_causal(model_type: str, model: str) -> None:
-    """Add to the names by which `Trainer` knows that it must shift labels before it smooths them."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES  # noqa: PLC0415
+def _note_name(names: str, model_type: str, model: str) -> None:
+    """Add to names that transformers reads without asking the Auto class."""
+    from transformers.models.auto import modeling_auto  # noqa: PLC0415
 
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[model_type] = model
+    getattr(modeling_auto, names)[model_type] = model

@@ -24,6 +24,7 @@ PACKAGES = (
     "fairness.metrics",
     "models.causal_lm",
     "models.clip",
+    "models.dense",
     "models.image_classification",
     "models.q_network",
     "models.seq2seq",

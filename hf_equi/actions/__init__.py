@@ -1,6 +1,7 @@
 """Actions of groups: on token ids, vocabulary pairs and words; on images and shapes in them; on points and states."""
 
 from hf_equi.actions.base import Action, ColumnAction
+from hf_equi.actions.heat_maps import HeatMapAction
 from hf_equi.actions.images import GridAction, PixelAction
 from hf_equi.actions.matrices import PointAction, VectorAction
 from hf_equi.actions.pairs import TokenPairAction
@@ -16,6 +17,7 @@ __all__ = [
     "Action",
     "ColumnAction",
     "GridAction",
+    "HeatMapAction",
     "ImageBoxAction",
     "ImagePointAction",
     "PixelAction",

@@ -76,8 +76,9 @@ class OrbitRows:
             combine: How to combine.
             log_weights: `(B, K)` log-weights of the members, or `None` for equal weights. Those that the selection
                 itself gives its members are added.
-            losses: `(R,)` the losses that decide a choice; by default those of this output. For several outputs, pass
-                the losses of one (`losses_of`), so that all are taken from the same member.
+            losses: `(R,)` the losses that decide a choice, or `(R, ...)` those at each place of the output; by default
+                those of this output. For several outputs, pass the losses of one (`losses_of`), so that all are taken
+                from the same member.
             normalised: Whether the output is log-probabilities, to be renormalised.
 
         Returns:
@@ -310,7 +311,8 @@ def fold_rows(
         combine: How to combine.
         values: `(R, ...)`, with the columns in the last axis.
         log_weights: `(B, K)` log-weights of the members, or `None` for equal weights.
-        losses: `(R,)` the losses that decide a choice; by default those of the values, which must then be scores.
+        losses: `(R,)` the losses that decide a choice, or `(R, ...)` those at each place of the values; by default
+            those of the values, which must then be scores.
         normalised: Whether the values are log-probabilities, to be renormalised.
 
     Returns:

@@ -42,7 +42,7 @@ class FiniteCanonicalizer(Canonicalizer):
     """
 
     limit = (
-        "**A choice.** Invariance is exact unless the two best scores of the canonicalizer are equal, to within "
+        "**A choice.** The symmetry is exact unless the two best scores of the canonicalizer are equal, to within "
         "rounding. The output holds the margin between the two."
     )
 

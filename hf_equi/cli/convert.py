@@ -92,7 +92,7 @@ def run_convert(
             {
                 "folder": str(folder),
                 "class": type(model).__name__,
-                "auto_class": model.auto_class.__name__,
+                "auto_class": model.auto_class_of(model.config).__name__,
                 "method": model.config.method,
                 "group_order": group.order,
                 "stores_base": save_base,
@@ -101,7 +101,9 @@ def run_convert(
         )
         return
     write_line("wrote", str(folder), type(model).__name__)
-    write_line("load", f'{model.auto_class.__name__}.from_pretrained("{folder}"), after import hf_equi')
+    write_line(
+        "load", f'{model.auto_class_of(model.config).__name__}.from_pretrained("{folder}"), after import hf_equi'
+    )
     write_line("publish", f"hf-equi publish {folder} USER/NAME")
 
 

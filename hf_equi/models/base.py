@@ -20,7 +20,7 @@ from hf_equi.models.configuration_equi import entries_of, method_key
 from hf_equi.models.hub.buffers import put_back, unsaved_buffers
 from hf_equi.models.hub.checkpoints import CheckpointMixin
 from hf_equi.models.peft.bases import attach_adapter, bare_base, check_adapter_names, refused_prompts
-from hf_equi.symmetrizers import Combine, Method, Part, Select, Selection, Weigh
+from hf_equi.symmetrizers import Combine, Draws, Method, Part, Select, Selection, Weigh
 from hf_equi.symmetrizers.outside_loss import refuse_outside_loss
 
 __all__ = ["NETWORKS", "EquiPreTrainedModel"]
@@ -83,6 +83,15 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         self.post_init()  # type: ignore[no-untyped-call]
 
     @classmethod
+    def auto_class_of(cls, config: Any) -> Any:
+        """Return the Auto class of the base of a config, and of the model itself: by default the one of all of them.
+
+        Args:
+            config: A config of this model.
+        """
+        return cls.auto_class
+
+    @classmethod
     def check_base(cls, base: PreTrainedModel | type[PreTrainedModel]) -> None:
         """Refuse a base that cannot be wrapped.
 
@@ -103,8 +112,12 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         return None
 
     def input_actions(self) -> dict[str, Any]:
-        """Return the group's action on each input that moves, by name; by default on the main input."""
+        """Return the group's action on each input that moves, by name, the main one first; by default only that."""
         return {self.main_input_name: self.action}
+
+    def rows_at_once(self, x: torch.Tensor) -> int | None:
+        """The most rows that a CPU reads at once in evaluation, for the main input: by default all (`None`)."""
+        return None
 
     def read_orbits(
         self,
@@ -112,6 +125,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         run: Callable[[dict[str, Any]], Outputs],
         outputs: Mapping[str, Any] | None = None,
         what: str = "samples",
+        draws: Draws | None = None,
     ) -> OrbitRows:
         """Run the base on those members of the orbits of tensors that the method asks for.
 
@@ -121,6 +135,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             run: Calls the base on rows, given by name, and returns its outputs by name.
             outputs: The group's action on each output; it does not act on outputs that are not named.
             what: A description of the samples, for a message.
+            draws: The source of random elements; by default torch's generator.
 
         Raises:
             ActionError: If the group does not act on the data, or there are none.
@@ -128,12 +143,12 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
         Cost: one base forward for each distinct member.
         """
-        base, inputs = self.base, self.input_actions()
+        base, inputs = self.base, {name: one for name, one in self.input_actions().items() if name in given}
         first = next(iter(inputs))
         check_batch(given[first], first, what)
-        selection = self.select_members(inputs[first], given[first])
-        chunk = entries_of(self.config)["orbit_chunk_size"]
-        reader = OrbitReader(inputs, outputs or {}, chunk, distinct=self.shares_members)
+        selection = self.select_members(inputs[first], given[first], draws=draws)
+        chunk, piece = entries_of(self.config)["orbit_chunk_size"], self.rows_at_once(given[first])
+        reader = OrbitReader(inputs, outputs or {}, chunk, piece, distinct=self.shares_members)
         return reader.read(base, run, given, selection, what)
 
     def _hold(self, base: PreTrainedModel | None, select_network: nn.Module | None) -> None:
@@ -170,7 +185,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
 
     def _new_base(self) -> Any:
         """Make a base from the config, with the adapter that it had."""
-        base = self.auto_class.from_config(self.config.base_config)
+        base = self.auto_class_of(self.config).from_config(self.config.base_config)
         if self.config.adapter is not None:
             adapted = attach_adapter(base, self.config.adapter)
             self.hold_peft_base(adapted)
@@ -245,10 +260,15 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         return method
 
     def select_members(
-        self, action: Any, x: torch.Tensor, mask: torch.Tensor | None = None, to_score: bool = False
+        self,
+        action: Any,
+        x: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        to_score: bool = False,
+        draws: Draws | None = None,
     ) -> Selection:
         """Return the members that the method asks for; with `to_score`, those for scoring a known output."""
-        return self.method.select(action, x, mask, to_score=to_score, base=self.base)
+        return self.method.select(action, x, mask, draws, to_score=to_score, base=self.base)
 
     def network_dtype(self, part: Part) -> torch.dtype:
         """Return the dtype of a new network of the method: float32 at least."""

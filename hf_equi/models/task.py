@@ -29,6 +29,7 @@ class Request:
         companion: What prepares the base's inputs, its tokenizer or its processor; `None` if there is none.
         settings: The other arguments: settings of the method and of the task, without those that are `None`.
         hub: The arguments for loading the base by its name, or `None` for a base that is an object.
+        base: The base that is an object; `None` if it is loaded later.
     """
 
     base_config: PreTrainedConfig
@@ -37,6 +38,7 @@ class Request:
     companion: Any
     settings: dict[str, Any] = field(default_factory=dict)
     hub: dict[str, Any] | None = None
+    base: PreTrainedModel | None = None
 
     def common(self, *names: str) -> dict[str, Any]:
         """Return the config entries that all tasks have, and those of the settings that are named."""

@@ -24,6 +24,7 @@ from hf_equi.symmetrizers.losses import (
 )
 from hf_equi.symmetrizers.method import Method, MethodText
 from hf_equi.symmetrizers.mixture import Mixture
+from hf_equi.symmetrizers.one_draw import OneDraw
 from hf_equi.symmetrizers.orbit import Orbit
 from hf_equi.symmetrizers.part import Part
 from hf_equi.symmetrizers.select import (
@@ -31,6 +32,7 @@ from hf_equi.symmetrizers.select import (
     DrawnMember,
     Draws,
     IdentityMember,
+    KeyedDraws,
     OneMember,
     Select,
     Selection,
@@ -60,6 +62,7 @@ __all__ = [
     "HistoryWeights",
     "Identity",
     "IdentityMember",
+    "KeyedDraws",
     "LambdaEquitune",
     "LambdaNetwork",
     "LargestOfEach",
@@ -71,6 +74,7 @@ __all__ = [
     "MethodText",
     "Mixture",
     "NetworkWeights",
+    "OneDraw",
     "OneMember",
     "Orbit",
     "OrbitAttention",

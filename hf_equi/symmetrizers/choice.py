@@ -75,13 +75,17 @@ class OrbitChoice(Fold):
     ) -> None:
         """Add the rows from `start` on: `(rows, T, V)` log-probabilities; `counted`: steps that the loss reads.
 
-        With `losses` the rows may be anything, such as features `(rows, F)`.
+        With `losses` the rows may be anything, such as features `(rows, F)`. Losses with more axes than `(rows,)`
+        decide at each place of rows that do not move any more, such as the pixels of maps.
         """
         if scores.requires_grad:
             self.follows_mean = True
             self.mean.add(start, scores, log_weights)
         scores = scores.detach()
         losses = self.loss(scores, counted) if losses is None else losses.detach()
+        if losses.dim() > 1:
+            self._choose_places(scores, losses)
+            return
         self.losses.append(losses)
         if scores.shape[0] == self.orbit.rows:
             chosen, self.decided = decide(self.orbit, losses)
@@ -98,12 +102,24 @@ class OrbitChoice(Fold):
             self.best[batch[better]] = scores[better]
             self.best_loss[batch[better]] = losses[better]
 
+    def _choose_places(self, scores: torch.Tensor, losses: torch.Tensor) -> None:
+        """Take at each place the member with the lowest loss there; places and scores have axes of one number."""
+        orbit, size = self.orbit, self.orbit.rank.shape[1]
+        if len(self.action.moved) or orbit.shared or scores.shape[0] != orbit.rows:
+            raise RuntimeError("a choice at each place needs all members at once, pulled back, each in its own row")
+        members, table = (rows.view(-1, size, *rows.shape[1:]) for rows in (scores, losses))  # (B, K, ...)
+        # Rows are in an order that does not depend on the member that came in, and the first of equal ones wins.
+        best = table.argmin(1, keepdim=True)
+        self.best = members.gather(1, best.expand(-1, -1, *members.shape[2:])).squeeze(1)
+        elements = orbit.element_of_row.view(-1, size, *[1] * (losses.dim() - 1)).expand_as(table)
+        self.decided = Decision(elements.gather(1, best).squeeze(1), table.sort(1).values[:, :2])
+
     def result(self) -> torch.Tensor:
         """Return the chosen scores in the user's frame, `(B, T, V)`."""
         if self.best is None:
             raise RuntimeError("no rows were added")
         element: Any = self.decision().chosen_element
-        chosen = self.action.pull_back(element, self.best)
+        chosen = self.best if element.dim() > 1 else self.action.pull_back(element, self.best)
         if not self.follows_mean:
             return chosen
         mean = self.mean.result()

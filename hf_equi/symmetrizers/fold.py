@@ -26,11 +26,12 @@ __all__ = ["Accumulator", "Decision", "Fold", "OrbitFold", "combine_pulled_back"
 
 @dataclass
 class Decision:
-    """The decisions of a fold for each orbit.
+    """The decisions of a fold for each orbit, or for each place of an output that has several.
 
     Args:
-        chosen_element: `(B,)` the element that it took, for methods that take one.
-        losses: `(B, 2)` the loss of that member, and the next one; `(B, 1)` for a single member.
+        chosen_element: `(B,)` the element that it took, for methods that take one; `(B, ...)` at each place.
+        losses: `(B, 2)` the loss of that member, and the next one; `(B, 1)` for a single member. `(B, 2, ...)` at each
+            place.
     """
 
     chosen_element: torch.Tensor | None = None
@@ -87,7 +88,8 @@ class Fold(ABC):
             scores: `(rows, ..., V)` log-probabilities in the frame of each row; with `takes_logits` also logits.
             log_weights: `(rows, ...)` log weights of the rows, or `None` for equal weights.
             counted: `(rows, ...)` bool, the places by which rows are chosen; `None` for all.
-            losses: `(rows,)` the losses by which rows are chosen; by default computed from the scores.
+            losses: `(rows,)` the losses by which rows are chosen, or `(rows, ...)` those at each place of the scores;
+                by default computed from the scores.
         """
 
     @abstractmethod

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from hf_equi.actions._splitmix import splitmix
 from hf_equi.symmetrizers.part import Part
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "DrawnMember",
     "Draws",
     "IdentityMember",
+    "KeyedDraws",
     "OneMember",
     "Select",
     "Selection",
@@ -97,6 +99,35 @@ class Draws:
     def elements(self, action: Any, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """Draw one uniform element for each sample, `(B,)`."""
         return torch.randint(action.group.order, (len(x),)).to(x.device)
+
+
+class KeyedDraws(Draws):
+    r"""Elements that are the same for equal seeds and orbits: $u\,k(x)$, with u drawn from the seed and the orbit.
+
+    k(x) takes the input to the smallest member of its orbit. So the same member is selected for x and gx. Over seeds,
+    all members are equally likely.
+
+    Args:
+        seed: The seed.
+
+    Example:
+        >>> from hf_equi.actions import PixelAction
+        >>> from hf_equi.groups import ImageGroup
+        >>> action, x = PixelAction(ImageGroup.rotations(4)), torch.arange(9.0).view(1, 1, 3, 3)
+        >>> upright, turned = (KeyedDraws(7).elements(action, one, None) for one in (x, action.apply(1, x)))
+        >>> torch.equal(action.apply(upright, x), action.apply(turned, action.apply(1, x)))
+        True
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def elements(self, action: Any, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """Return one element for each sample, `(B,)`. It costs the keys of the orbits."""
+        least, first = action.keys(x).min(1)
+        drawn = splitmix(least, torch.full_like(least, self.seed)) % action.group.order
+        elements: torch.Tensor = action.group.product.to(x.device)[drawn, first]
+        return elements
 
 
 @dataclass(frozen=True)

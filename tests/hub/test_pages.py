@@ -14,6 +14,7 @@ import torch
 from loopback_hub import LoopbackHub
 from pages import Page, blocks, pages
 from printed_commands import printed_commands, read_command
+from small_dense import dense, portrait_pose
 from small_models import base_model, chat_tokenizer, tokenizer
 from small_pictures import NAMES as CLASSES
 from small_pictures import write_pictures
@@ -26,8 +27,12 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    GLPNImageProcessorPil,
+    SegformerImageProcessorPil,
     T5Config,
     T5ForConditionalGeneration,
+    VitPoseImageProcessorPil,
+    pipeline,
 )
 
 from hf_equi import EquiForImageClassification, EquiLM, ImageGroup
@@ -311,6 +316,27 @@ def test_seq2seq(hub: LoopbackHub, capsys: pytest.CaptureFixture[str]) -> None:
     names = Page("docs/seq2seq.md").run()
     assert capsys.readouterr().out.count("', '") == 1
     assert names["surest"].config.decoding == names["independent"].config.decoding == "independent"
+
+
+@pytest.mark.slow
+def test_dense(hub: LoopbackHub) -> None:
+    square = {"height": 32, "width": 32}
+    push("nvidia/segformer-b0-finetuned-ade-512-512", dense("segformer"), SegformerImageProcessorPil(size=square))
+    push("vinvino02/glpn-nyu", dense("glpn"), GLPNImageProcessorPil())
+    push(
+        "usyd-community/vitpose-base-simple",
+        portrait_pose(),
+        VitPoseImageProcessorPil(size={"height": 32, "width": 24}),
+    )
+    picture().save("photo.png")
+    names = Page("docs/dense.md").run()
+    assert torch.allclose(names["turned"], names["upright"].rot90(1, (1, 2)), atol=1e-5)
+    assert names["points"].config.flip_pairs == [[1, 2], [3, 4]]
+    mirrored = names["points"](pixel_values=names["people"]["pixel_values"].flip(-1)).heatmaps
+    assert torch.allclose(mirrored, names["heatmaps"][:, [0, 2, 1, 4, 3]].flip(-1), atol=1e-5)
+    assert names["classes"].shape == names["out"].chosen_element.shape == (1, 8, 8)
+    again = pipeline("image-segmentation", model="equi-segformer")(names["photo"])
+    assert [one["mask"].tobytes() for one in again] == [one["mask"].tobytes() for one in names["masks"]]
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytest
+import small_dense
 import small_models
 import small_q_networks
 import small_seq2seq
@@ -132,6 +133,61 @@ class TestSiglip(TestCLIP):
     family, group = "siglip", TURNS
 
 
+class MapContract(Contract):
+    """Of EquiForDensePrediction: outputs move as the pixels do, and labels with them."""
+
+    task = "dense"
+    chunks = (1, 3)
+    family: str
+
+    def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
+        return small_dense.wrap(self.family, group or SQUARE, method, **settings)
+
+    def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
+        images = small_dense.pictures(batch)
+        return {"pixel_values": images, "labels": self.create_labels(images)}
+
+    def create_labels(self, images: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def inputs_move(self, model: Any) -> dict[str, Any]:
+        return {"pixel_values": model.action, "labels": model.output_action}
+
+    def outputs_move(self, model: Any) -> Any:
+        return model.output_action
+
+
+class TestSegmentation(MapContract):
+    """Around a BEiT, with pixels that do not count."""
+
+    also = {  # noqa: RUF012
+        "entropy": {"method": "equizero", "confidence": "image", "loss": "entropy", "level": "probabilities"},
+    }
+    family = "beit"
+
+    def create_labels(self, images: torch.Tensor) -> torch.Tensor:
+        labels = images.mean(1).mul(40).long() % small_dense.CLASSES
+        return labels.masked_fill(images[:, 0] > 1, 255)
+
+
+class TestDepth(MapContract):
+    """Around a GLPN, whose class has a loss."""
+
+    family, methods = "glpn", ("canonical", "mixture")
+
+    def create_labels(self, images: torch.Tensor) -> torch.Tensor:
+        return images[:, 0].abs() + 0.5
+
+
+class TestKeyPoints(MapContract):
+    """Around a Sapiens2, whose class has a loss, with pairs of left and right."""
+
+    family, methods = "sapiens", ("equizero", "canonical_lambda")
+
+    def create_labels(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean(1, keepdim=True)[..., ::2, ::2].repeat(1, small_dense.CLASSES, 1, 1).cumsum(1)
+
+
 class TestQNetwork(Contract):
     """EquiQNetwork, with the square on positions and steps: a step of five stays."""
 
@@ -156,6 +212,7 @@ class TestQNetwork(Contract):
         (TestImageClassification, "equizero"),
         (TestImageClassification, "spatial"),
         (TestImageClassification, "canonical_lambda"),
+        (TestSegmentation, "equizero"),
         (TestQNetwork, "equizero"),
     ],
 )

@@ -29,7 +29,7 @@ CAUSAL, SEQ2SEQ = tasks()["causal_lm"], tasks()["seq2seq"]
 
 def test_tasks_are_known_by_their_names():
     assert [task.name for task in tasks().values()] == list(tasks())
-    assert list(tasks()) == ["causal_lm", "seq2seq", "clip", "image_classification", "q_network"]
+    assert list(tasks()) == ["causal_lm", "seq2seq", "clip", "image_classification", "dense", "q_network"]
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ class Contract:
             moves |= {"labels": output, "decoder_input_ids": output}
         return moves
 
-    def outputs_move(self, model: Any) -> ColumnAction | None:
+    def outputs_move(self, model: Any) -> Any:
         """How scores move; `None` where they stay."""
         action = model.card_kind.probe(model).output_action
         assert action is None or isinstance(action, ColumnAction)

@@ -56,7 +56,8 @@ def questions(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def logits_of(out: Any) -> Tensor:
     """The scores of an output, of images where it has those of images and of texts."""
-    found: Tensor = out[next(name for name in ("logits_per_image", "q_values", "logits") if name in out)]
+    names = ("logits_per_image", "q_values", "logits", "predicted_depth", "heatmaps")
+    found: Tensor = out[next(name for name in names if name in out)]
     return found
 
 

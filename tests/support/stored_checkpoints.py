@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import small_dense
 import small_networks
 import small_q_networks
 import small_seq2seq
@@ -62,6 +63,7 @@ CHECKPOINTS: dict[str, Callable[[], Any]] = {
     "equi_image_classification": lambda: wrapped_vision.wrap(
         "resnet", ImageGroup.dihedral(4), "lambda", lambda_units=5
     ),
+    "equi_dense": lambda: small_dense.wrap("vitpose", ImageGroup.dihedral(4), "lambda"),
     "q_network": small_q_networks.network,
     "equi_q_network": lambda: hf_equi.symmetrize(
         small_q_networks.network(), small_q_networks.SQUARE, "lambda", lambda_units=5
@@ -91,6 +93,8 @@ def answers(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> dict[str
         out = model(**inputs)
         if "states" in inputs:
             return {"scores": out.q_values}
+        if "heatmaps" in out:
+            return {"scores": out.heatmaps}
         return {"scores": out.logits_per_image if "input_ids" in inputs else out.logits}
     texts = model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False, pad_token_id=1)
     start = {"decoder_input_ids": texts[:, :2]} if model.config.is_encoder_decoder else {}

@@ -255,3 +255,33 @@ def test_the_only_largest_number_is_none_where_two_tie_by_themselves_or_by_their
     scores = torch.tensor([[1.0, 3.0, 2.0], [4.0, 0.5, 2.0]])
     assert only_largest(scores).tolist() == only_largest(scores, torch.neg).tolist() == [1, 0]
     assert only_largest(scores, lambda numbers: -numbers.clamp(max=2.0)) is None
+
+
+@pytest.mark.parametrize("places", [(1, 2, 3), (4, 1, 1)])
+def test_losses_with_more_axes_choose_at_each_place(places):
+    group = ImageGroup.rotations(4)
+    orbit = Orbit.of_keys(torch.arange(4).expand(2, 4), torch.tensor([[3, 1, 2, 0], [0, 1, 3, 2]]), shared=False)
+    maps = torch.randn(8, 4, 2, 3, dtype=torch.float64, requires_grad=True)
+    losses = torch.randint(3, (8, *places)).double()  # with ties
+    fold = Equizero().combine.fold(orbit, TrivialAction(group), normalised=False)
+    fold.add(0, maps, losses=losses)
+    result, decision = fold.result(), fold.decision()
+    wide = losses.expand_as(maps).detach()
+    for text, members in enumerate(orbit.row_of):
+        rows = members[orbit.rank[text].argsort()].tolist()  # in the order of the keys, so that the first one wins
+        for place in torch.cartesian_prod(torch.arange(4), torch.arange(2), torch.arange(3)).tolist():
+            at = (slice(None), *place)
+            least = min(rows, key=lambda row: float(wide[row][tuple(place)]))
+            assert result[text][tuple(place)] == maps[least][tuple(place)]
+            chosen = decision.chosen_element.expand(2, *maps.shape[1:])[text][tuple(place)]
+            assert chosen == orbit.element_of_row[least]
+            ordered = wide[rows][at].sort().values
+            assert decision.margin.expand(2, *maps.shape[1:])[text][tuple(place)] == ordered[1] - ordered[0]
+    gradient = torch.autograd.grad(result.square().sum() / 2, maps)[0]  # that of the mean, straight through
+    torch.testing.assert_close(gradient, result.detach().repeat_interleave(4, 0) / 4)
+
+
+def test_a_choice_at_each_place_needs_rows_that_are_pulled_back():
+    orbit = orbit_of(ACTION, RAGGED)
+    with pytest.raises(RuntimeError, match="needs all members at once, pulled back, each in its own row"):
+        Equizero().combine.fold(orbit, ACTION).add(0, random_rows(orbit, 4, 9), losses=torch.zeros(orbit.rows, 4, 9))

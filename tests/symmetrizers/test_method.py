@@ -28,6 +28,7 @@ from hf_equi.symmetrizers import (
     Method,
     Mixture,
     NetworkWeights,
+    OneDraw,
     OneMember,
     Select,
     SmallestMember,
@@ -44,6 +45,7 @@ TABLE = [
     (LambdaEquitune, "lambda", WholeGroup, NetworkWeights, Mean, {"feature_weights", "needs_training"}),
     (Attention, "attention", WholeGroup, NetworkWeights, Mean, {"feature_weights", "needs_training"}),
     (Mixture, "mixture", DrawnMember, HistoryWeights, Mean, {"history_weights", "selects_one"}),
+    (OneDraw, "mixture", DrawnMember, EqualWeights, Mean, {"selects_one"}),
     (Canonical, "canonical", SmallestMember, EqualWeights, Mean, {"selects_one"}),
     (Identity, "identity", IdentityMember, EqualWeights, Mean, {"selects_one"}),
 ]

@@ -75,5 +75,5 @@ class CardKind(ABC):
             model: The model.
             place: The repository, in quotation marks, and any other arguments of `from_pretrained`.
         """
-        auto_class = model.auto_class.__name__
+        auto_class = model.auto_class_of(model.config).__name__
         return f"from transformers import {auto_class}\nmodel = {auto_class}.from_pretrained({place})"

@@ -36,6 +36,7 @@ class LoadingMixin:
     """What wrapped models add to `from_pretrained`."""
 
     auto_class: ClassVar[Any]
+    auto_class_of: Any
     own_arguments: ClassVar[tuple[str, ...]] = ()
     """The arguments that `from_pretrained` passes to the model itself, and not to its base."""
 
@@ -146,7 +147,7 @@ class LoadingMixin:
         # The stored config is the one with which the group and its tokens were checked.
         passed |= {"config": config.base_config, "revision": revision}
         with reading(f"The base of {path}, {name} at {revision[:7]}", AGAIN):
-            base = load_safetensors(cls.auto_class, name, **passed)
+            base = load_safetensors(cls.auto_class_of(config), name, **passed)
         config.stores_base = True  # for the model in memory; `save_base=False` sets it to false again
         model = cls(config, base, **own)  # type: ignore[call-arg]
         model.remember_base()  # type: ignore[attr-defined]

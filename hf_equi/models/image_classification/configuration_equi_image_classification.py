@@ -10,14 +10,16 @@ from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.errors import ConfigurationError
 from hf_equi.models.image_classification.methods import create
-from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS, EquiVisionConfig
+from hf_equi.models.vision.class_names import ClassNames, entry_of
+from hf_equi.models.vision.configuration_equi_pixels import CANONICAL_SETTINGS
+from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
 from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiImageClassificationConfig"]
 
 
 @strict
-class EquiImageClassificationConfig(EquiVisionConfig):
+class EquiImageClassificationConfig(ClassNames, EquiVisionConfig):
     r"""Configuration of `EquiForImageClassification`.
 
     Args:
@@ -59,30 +61,26 @@ class EquiImageClassificationConfig(EquiVisionConfig):
     num_channels: int | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
-        if self.id2label is None and kwargs.get("num_labels") is None:
-            self.id2label, self.label2id = _entry(self.base_config, "id2label"), _entry(self.base_config, "label2id")
+        self.copy_classes(kwargs)
         if self.problem_type is None:
-            self.problem_type = _entry(self.base_config, "problem_type")
+            self.problem_type = entry_of(self.base_config, "problem_type")
         super().__post_init__(**kwargs)
 
     def _read_base(self) -> None:
         """Give the base these classes, and copy the entries that pipelines look for."""
-        base: Any = self.base_config
-        self.image_size = getattr(base, "image_size", None)
-        self.num_channels = getattr(base, "num_channels", None)
+        self.copy_sizes()
         self.name_classes()
 
     def name_classes(self) -> None:
         """Copy this config's classes and kind of problem to the base's config."""
+        super().name_classes()
         base: Any = self.base_config
-        base.id2label, base.label2id = dict(self.id2label or {}), dict(self.label2id or {})
         base.problem_type = self.problem_type
 
     def follow_base(self) -> None:
         """Copy the classes and the kind of problem of a base that was not made from this config."""
         base: Any = self.base_config
-        self.id2label = dict(base.id2label)
-        self.label2id = dict(base.label2id or {name: index for index, name in self.id2label.items()})
+        self.follow_classes()
         self.problem_type = base.problem_type
         self._read_base()
         self._check()
@@ -118,9 +116,3 @@ class EquiImageClassificationConfig(EquiVisionConfig):
             ConfigurationError: For an unknown method (the message lists the known ones) or setting.
         """
         return create(self.method, self.create_level().average, self.loss, **self.canonical_settings)
-
-
-def _entry(config: Any, name: str) -> Any:
-    """Return an entry of a config, or of a stored config."""
-    value = config.get(name) if isinstance(config, dict) else getattr(config, name, None)
-    return dict(value) if isinstance(value, dict) else value

@@ -8,7 +8,7 @@ from hf_equi.canonicalization import LearnedMember, LearnedMembers
 from hf_equi.canonicalization.base import is_complete
 from hf_equi.groups import ContinuousGroup
 from hf_equi.models.cards.kinds import CardKind
-from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
+from hf_equi.models.vision.configuration_equi_pixels import CANONICAL_SETTINGS
 from hf_equi.models.vision.probing import image_shape
 from hf_equi.models.vision.symmetric_processor import is_symmetric
 
@@ -41,15 +41,25 @@ class ImageCard(CardKind):
         *_WEIGHTS,
         "loss",
         "selection",
+        "confidence",
         "objective",
         *_CANONICAL,
     )
+
+    stays: ClassVar[str] = "the output stays the same{about}: $M_G(gx) = M_G(x)$"
+    """What the output does if an image is moved; `{about}` says how exactly."""
+    loses: ClassVar[str] = (
+        "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a nine."
+    )
+    """What such a model cannot do."""
+    counted: ClassVar[str] = "distinct member of an orbit"
+    """What the base reads once."""
 
     def config_settings(self, model: Any) -> dict[str, Any]:
         """The settings that the method and the group use."""
         method, found = model.method, super().config_settings(model)
         unread = set() if method.feature_weights is not None else set(_WEIGHTS)
-        unread |= set() if method.takes_best else {"loss", "selection"}
+        unread |= set() if method.takes_best else {"loss", "selection", "confidence"}
         unread |= {"padding"} if not model.action.resamples else set()
         unread |= set(_OF_SCORES) if isinstance(model.group, ContinuousGroup) else set()
         if isinstance(method.select, LearnedMember):
@@ -83,7 +93,7 @@ class ImageCard(CardKind):
         if (claim := self.method(model).claim) is not None:
             return claim
         about = "" if not model.action.resamples else ", up to what resampling an image changes"
-        return f"Move an image by an element of the group, and the output stays the same{about}: $M_G(gx) = M_G(x)$."
+        return f"Move an image by an element of the group, and {self.stays.format(about=about)}."
 
     def limits(self, model: Any) -> list[str]:
         """The limits of the method and the group."""
@@ -95,7 +105,7 @@ class ImageCard(CardKind):
             )
         if model.method.takes_best:
             found.append(
-                "**A choice.** Invariance is exact unless the best two members of an orbit have the same loss, to "
+                "**A choice.** The symmetry is exact unless the best two members of an orbit have the same loss, to "
                 "within rounding. Then the two sides may choose different members. The output holds the margin "
                 "between the two."
             )
@@ -109,10 +119,10 @@ class ImageCard(CardKind):
                 )
         return [
             *found,
-            "**No direction is left.** This model cannot tell an image from its turned copy, such as a six from a "
-            "nine.",
+            *self.method(model).limits,
+            self.loses,
             "**The base is the base.** What it confuses, and whom it serves worse, is unchanged. The model costs "
-            + _cost(model),
+            + self._cost(model),
         ]
 
     def imports(self, model: Any) -> str:
@@ -123,15 +133,15 @@ class ImageCard(CardKind):
         """Code for random images in the shape that the base takes."""
         return f"torch.rand(1, {', '.join(map(str, image_shape(model.config.base_config)))})"
 
-
-def _cost(model: Any) -> str:
-    """Return the cost of a call in words."""
-    select = model.method.select
-    parts = ["one forward pass of the base for each distinct member of an orbit"]
-    if isinstance(select, LearnedMember):
-        count = len(select.theta_in(model.group))
-        passes = "one forward pass" if count == 1 else f"{count} forward passes"
-        parts = [f"{passes} of the base, and {select.network.cost}"]
-    if hasattr(model, "frozen_base"):
-        parts.append("The frozen copy of the base reads what the base reads")
-    return ". ".join(parts) + "."
+    def _cost(self, model: Any) -> str:
+        """The cost of a call in words."""
+        select = model.method.select
+        each = "" if model.method.selects_one else f" for each {self.counted}"
+        parts = [f"one forward pass of the base{each}"]
+        if isinstance(select, LearnedMember):
+            count = len(select.theta_in(model.group))
+            passes = "one forward pass" if count == 1 else f"{count} forward passes"
+            parts = [f"{passes} of the base, and {select.network.cost}"]
+        if hasattr(model, "frozen_base"):
+            parts.append("The frozen copy of the base reads what the base reads")
+        return ". ".join(parts) + "."

@@ -19,15 +19,21 @@ __all__ = ["feature_size", "image_shape"]
 def image_shape(config: Any) -> tuple[int, int, int]:
     """Return channels, height and width of the images that a model reads; 3 and 224 if its config does not say.
 
+    A config that does not say it itself may have one of a backbone that does.
+
     Example:
         >>> from transformers import ResNetConfig, ViTConfig
         >>> image_shape(ViTConfig(image_size=32)), image_shape(ResNetConfig(num_channels=1))
         ((3, 32, 32), (1, 224, 224))
     """
     vision = getattr(config, "vision_config", config)
-    size = getattr(vision, "image_size", None) or 224
+    parts = (vision, getattr(vision, "backbone_config", None))
+    size, channels = (
+        next((found for part in parts if (found := getattr(part, name, None))), usual)
+        for name, usual in (("image_size", 224), ("num_channels", 3))
+    )
     height, width = (size, size) if isinstance(size, int) else tuple(size)
-    return getattr(vision, "num_channels", None) or 3, height, width
+    return channels, height, width
 
 
 def feature_size(cut: Cut, base: PreTrainedModel) -> int:

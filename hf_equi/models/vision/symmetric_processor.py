@@ -251,5 +251,11 @@ def _check(processor: SymmetricImageProcessor, group: ImageGroup | None) -> None
 
 
 def _pixels(processor: SymmetricImageProcessor, picture: np.ndarray) -> np.ndarray:
-    made = processor(picture, input_data_format=ChannelDimension.FIRST, do_convert_rgb=False)
+    try:
+        made = processor(picture, input_data_format=ChannelDimension.FIRST, do_convert_rgb=False)
+    except TypeError as error:  # from a family that reads more than a picture, such as boxes of people
+        raise UnsupportedModelError(
+            f"{processor.steps_of} does not read a picture alone ({error}), so it cannot be made symmetric: with it, "
+            "a model is exact from pixels on"
+        ) from error
     return np.asarray(made["pixel_values"][0])

@@ -12,25 +12,25 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ContinuousGroup
 from hf_equi.models.task import Request, Task
 from hf_equi.models.vision.checkpoints import load_processor
-from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS
+from hf_equi.models.vision.configuration_equi_pixels import CANONICAL_SETTINGS
 from hf_equi.models.vision.image_actions import IMAGE_GROUPS, image_action
 from hf_equi.models.vision.probing import image_shape
 from hf_equi.symmetrizers import Method
 
-__all__ = ["SETTINGS", "VisionTask"]
+__all__ = ["PIXEL_SETTINGS", "SETTINGS", "VisionTask"]
 
-SETTINGS = (
+PIXEL_SETTINGS = (
     "level",
     "padding",
     "orbit_chunk_size",
     "lambda_units",
     "lambda_dropout",
-    "lambda_features",
-    "objective",
     "task_weight",
     *CANONICAL_SETTINGS,
 )
 """The config entries that all image tasks have."""
+SETTINGS = (*PIXEL_SETTINGS, "lambda_features", "objective")
+"""Those of tasks whose bases are cut before their head."""
 
 
 class VisionTask(Task):
@@ -90,5 +90,5 @@ class VisionTask(Task):
 
 
 _OF_WEIGHTS = {"lambda_units", "lambda_dropout", "lambda_features"}
-_OF_CHOICE = {"loss", "selection"}
+_OF_CHOICE = {"confidence", "loss", "selection"}
 _OF_CANONICAL = {"canonicalizer", "task_weight", *CANONICAL_SETTINGS}

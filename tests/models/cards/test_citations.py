@@ -30,7 +30,7 @@ def test_every_method_has_what_to_cite(kind):
 def test_the_methods_are_those_that_tasks_have():
     names = {name for task in ("causal_lm", "seq2seq", "clip", "image_classification") for name in method_names(task)}
     assert names == {kind.name for kind in methods().values()}
-    assert len(methods()) == 11
+    assert len(methods()) == 12
 
 
 def test_a_method_from_elsewhere_brings_its_own_entry():

@@ -1,4 +1,4 @@
-"""What wrapped models of images have in common, whatever they say of an image."""
+"""What wrapped models of images that are cut before their head have in common."""
 
 from __future__ import annotations
 
@@ -10,15 +10,8 @@ import torch
 from small_vision import classifier, images, texts
 from wrapped_vision import LEVELS, SQUARE, TURNS, ragged, wrap, wrap_clip
 
-from hf_equi import ImageGroup, PixelAction
+from hf_equi import PixelAction
 from hf_equi.errors import ActionError, ConfigurationError
-
-
-def test_the_action_is_that_of_the_config():
-    model = wrap("resnet-basic", ImageGroup.rotations(8), padding="circular")
-    assert isinstance(model.action, PixelAction)
-    assert (model.group, model.action.padding) == (ImageGroup.rotations(8), "circular")
-    assert model.main_input_name == "pixel_values"
 
 
 @pytest.mark.parametrize("make", [wrap, wrap_clip])

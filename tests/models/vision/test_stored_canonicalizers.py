@@ -47,7 +47,7 @@ def test_every_canonicalizer_is_saved_and_loaded(name, tmp_path):
     )
     card = model.make_card(tmp_path / "README.md")
     assert ("**A canonicalizer of its own.**" in card) == (name in GIVEN)
-    assert ("**A choice.** Invariance is exact unless the two best scores" in card) == (name != "rule")
+    assert ("**A choice.** The symmetry is exact unless the two best scores" in card) == (name != "rule")
     assert ("**A rule.** The symmetry is as exact as the rule" in card) == (name == "rule")
     assert ("| prior_weight |" in card) == ("| temperature |" in card) == model.method.needs_training
     assert f"| canonicalizer | {type(model.select_network).__name__} |" in card

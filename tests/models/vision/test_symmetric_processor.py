@@ -9,7 +9,13 @@ import torch
 import transformers
 from PIL import Image
 from small_processors import clip_processor, image_processor, reading_clip
-from transformers import AutoImageProcessor, AutoModelForImageClassification, AutoProcessor, pipeline
+from transformers import (
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    AutoProcessor,
+    VitPoseImageProcessorPil,
+    pipeline,
+)
 from wrapped_vision import TURNS, wrap, wrap_clip
 
 from hf_equi import ImageGroup, symmetric_processor
@@ -139,3 +145,8 @@ def test_that_of_a_clip_keeps_its_tokenizer(tmp_path):
         assert type(found) is type(usual)
         assert found.image_processor.to_dict() == model.processor.image_processor.to_dict()
         assert torch.equal(pixels(found, photo().rotate(90)), pixels(found, photo()).rot90(1, (1, 2)))
+
+
+def test_a_processor_that_reads_more_than_a_picture_is_refused():
+    with pytest.raises(UnsupportedModelError, match=r"VitPoseImageProcessorPil does not read a picture alone .*boxes"):
+        symmetric_processor(VitPoseImageProcessorPil())
