@@ -219,7 +219,7 @@ class OrbitReader:
     def _keys(self, given: Mapping[str, Any], selection: Selection) -> torch.Tensor:
         """Return a key of each member, `(B, K)`, of all its inputs together."""
         keys = [action.keys(given[name]) for name, action in self.inputs.items()]
-        total = sum((key * (1 + place * _STEP) for place, key in enumerate(keys[1:], 1)), keys[0])
+        total = sum((key * _odd(place) for place, key in enumerate(keys[1:], 1)), keys[0])
         return total.gather(1, selection.elements)
 
     def _read_rows(
@@ -391,6 +391,11 @@ def check_batch(value: object, name: str, what: str = "samples") -> None:
         )
     if value.numel() == 0:
         raise ActionError(f"There are no {what}: {name} has the shape {tuple(value.shape)}. Pass one or more.")
+
+
+def _odd(place: int) -> int:
+    """Return the odd number for the keys of an input, as a signed number of 64 bits."""
+    return (1 + place * _STEP + 2**63) % 2**64 - 2**63
 
 
 def _join(parts: list[Any]) -> Any:

@@ -24,8 +24,10 @@ def image_shape(config: Any) -> tuple[int, int, int]:
         >>> image_shape(ViTConfig(image_size=32)), image_shape(ResNetConfig(num_channels=1))
         ((3, 32, 32), (1, 224, 224))
     """
+    config = getattr(config, "tracker_config", None) or config  # of a video model, around that for images
     vision = getattr(config, "vision_config", config)
-    size = getattr(vision, "image_size", None) or 224
+    # A SAM names the size where it reads prompts. Its encoder may be of any kind.
+    size = getattr(getattr(config, "prompt_encoder_config", vision), "image_size", None) or 224
     height, width = (size, size) if isinstance(size, int) else tuple(size)
     return getattr(vision, "num_channels", None) or 3, height, width
 
