@@ -24,13 +24,19 @@ from transformers import (
     SamHQModel,
     SamModel,
 )
+from wrapped_vision import with_opinions
+
+import hf_equi
+from hf_equi import ImageGroup
+from hf_equi.actions import Action, ImageBoxAction, ImagePointAction, PixelAction
 
 SIDE = 64
 """The height and width of images."""
 FAMILIES = ("sam", "sam_hq", "sam2", "sam3_tracker", "edgetam")
 
 _LAYERS = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-_DECODER = {**_LAYERS, "mlp_dim": 24, "iou_head_hidden_dim": 16}
+# A ReLU has a kink, which finite differences would meet.
+_DECODER = {**_LAYERS, "num_hidden_layers": 1, "mlp_dim": 24, "iou_head_hidden_dim": 16, "hidden_act": "gelu"}
 _FIRST = {
     **_LAYERS,
     "image_size": SIDE,
@@ -156,10 +162,11 @@ def images(batch: int = 2) -> Tensor:
 def prompts(batch: int = 2, kind: str = "points") -> dict[str, Tensor]:
     """Three objects for each image, by points, some of them padding, by boxes, by a mask, or by all of them."""
     generator = torch.Generator().manual_seed(2)
-    points = (SIDE - 1) * torch.rand(batch, 3, 2, 2, generator=generator)
+    # Quarters of pixels, which half precision moves without rounding.
+    points = (4 * (SIDE - 1) * torch.rand(batch, 3, 2, 2, generator=generator)).round() / 4
     labels = torch.tensor([[1, 0], [1, -10], [-1, 1]]).expand(batch, -1, -1).contiguous()
     points[labels == -10] = -10.0
-    corners = (SIDE - 1) * torch.rand(batch, 3, 2, 2, generator=generator)
+    corners = (4 * (SIDE - 1) * torch.rand(batch, 3, 2, 2, generator=generator)).round() / 4
     boxes = torch.cat([corners.amin(-2), corners.amax(-2)], -1)
     masks = torch.randn(batch, 1, SIDE // 2, SIDE // 2, generator=generator)
     found = {"input_points": points, "input_labels": labels, "input_boxes": boxes, "input_masks": masks}
@@ -171,3 +178,20 @@ def prompts(batch: int = 2, kind: str = "points") -> dict[str, Tensor]:
         "mixed": tuple(found),
     }
     return {name: found[name] for name in names[kind]}
+
+
+def wrap(family: str | PreTrainedModel, group: ImageGroup, method: str = "equitune", **settings: Any) -> Any:
+    """A symmetrised model, of a family or a base."""
+    made = base(family) if isinstance(family, str) else family
+    settings = {"lambda_units": 5, **settings} if method == "lambda" else settings
+    return with_opinions(hf_equi.symmetrize(made, group, method, **settings))
+
+
+def actions(group: ImageGroup) -> dict[str, Action]:
+    """How prompts move, by name."""
+    size = (SIDE - 1, SIDE - 1)
+    return {
+        "input_points": ImagePointAction(group, size),
+        "input_boxes": ImageBoxAction(group, size),
+        "input_masks": PixelAction(group),
+    }
