@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import (
+    AutoConfig,
     AutoModel,
     EdgeTamConfig,
     EdgeTamModel,
@@ -97,6 +98,7 @@ class _Backbone(PreTrainedModel):
         return SimpleNamespace(last_hidden_state=maps, hidden_states=None)
 
 
+AutoConfig.register(_BackboneConfig.model_type, _BackboneConfig, exist_ok=True)
 AutoModel.register(_BackboneConfig, _Backbone, exist_ok=True)
 
 
