@@ -51,8 +51,8 @@ def symmetrize(
         processor: For images: the image processor to save with the model, by default the one beside the weights.
         orbit_chunk_size: How many members of each orbit go through the base at once, by default all.
         **settings: Settings of the method, which the configs document (`EquiLMConfig`, `EquizeroLMConfig`,
-            `EquiSeq2SeqConfig`, `EquiVisionConfig`, `EquiQNetworkConfig`), and arguments of `from_pretrained`: dtype,
-            device_map, revision, trust_remote_code and so on. `None` stands for the default.
+            `EquiSeq2SeqConfig`, `EquiVisionConfig`, `EquiSamConfig`, `EquiQNetworkConfig`), and arguments of
+            `from_pretrained`: dtype, device_map, revision, trust_remote_code and so on. `None` stands for the default.
 
             - text: `average`, `multi_token`; causal: `action`, `beam_length`, and `scorer`, which `"equizero"`
               minimises: a `RegardScorer`, by default that of `sasha/regardv3`, or any callable from texts to losses;
@@ -63,8 +63,8 @@ def symmetrize(
               `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`.
 
     Returns:
-        An `EquiLM`, `EquizeroLM`, `EquiForSeq2SeqLM`, `EquiCLIPModel`, `EquiForImageClassification` or `EquiQNetwork`,
-        with its tokenizer or processor. An object passed as `model` is not copied.
+        An `EquiLM`, `EquizeroLM`, `EquiForSeq2SeqLM`, `EquiCLIPModel`, `EquiForImageClassification`, `EquiSamModel` or
+        `EquiQNetwork`, with its tokenizer or processor. An object passed as `model` is not copied.
 
     Raises:
         ActionError: For words that cannot move in the vocabulary of the tokenizer.

@@ -23,7 +23,9 @@ from transformers import (
     SamConfig,
     SamHQConfig,
     SamHQModel,
+    SamImageProcessorPil,
     SamModel,
+    SamProcessor,
 )
 from wrapped_vision import with_opinions
 
@@ -197,3 +199,10 @@ def actions(group: ImageGroup) -> dict[str, Action]:
         "input_boxes": ImageBoxAction(group, size),
         "input_masks": PixelAction(group),
     }
+
+
+def processor() -> SamProcessor:
+    """What prepares pictures and prompts for the first two families."""
+    sizes = {"size": {"longest_edge": SIDE}, "pad_size": {"height": SIDE, "width": SIDE}}
+    masks = {"mask_size": {"longest_edge": SIDE // 2}, "mask_pad_size": {"height": SIDE // 2, "width": SIDE // 2}}
+    return SamProcessor(SamImageProcessorPil(**sizes, **masks))

@@ -29,6 +29,12 @@ class SamEmbeddings:
         selection: The members, `(B, K)` elements.
         keys: `(B, G)` the keys of the images' members, by which they are put in order; `None` for one member.
         intermediate: `(B · K, H, W, C)` each, the maps of earlier layers that SAM-HQ reads.
+
+    Example:
+        >>> action, map_ = PixelAction(ImageGroup.rotations(4)), torch.rand(2 * 4, 3, 5, 5)
+        >>> found = SamEmbeddings((map_,), action, Selection(torch.arange(4).expand(2, -1)))
+        >>> len(found), found.pulled_back()[0].shape
+        (2, torch.Size([2, 4, 3, 5, 5]))
     """
 
     maps: tuple[torch.Tensor, ...]

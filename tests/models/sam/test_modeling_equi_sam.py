@@ -12,8 +12,6 @@ from small_sam import FAMILIES, SIDE
 from torch.testing import assert_close
 from transformers import (
     AutoModelForMaskGeneration,
-    SamImageProcessorPil,
-    SamProcessor,
     Trainer,
     TrainingArguments,
     pipeline,
@@ -139,10 +137,7 @@ def test_an_object_is_chosen_for_without_the_others() -> None:
 
 @pytest.fixture(scope="module")
 def processor() -> Any:
-    sizes = {"longest_edge": SIDE}, {"height": SIDE, "width": SIDE}
-    half = {"longest_edge": SIDE // 2}, {"height": SIDE // 2, "width": SIDE // 2}
-    images = SamImageProcessorPil(size=sizes[0], pad_size=sizes[1], mask_size=half[0], mask_pad_size=half[1])
-    return SamProcessor(images)
+    return small_sam.processor()
 
 
 @pytest.fixture
