@@ -58,12 +58,12 @@ class SamEmbeddings:
         Returns:
             `(B, K, C, H, W)` each. Their mean over K is an equivariant map.
         """
-        each = self.elements.flatten()
-        return tuple(self.action.invert(each, map_).unflatten(0, self.elements.shape) for map_ in self.maps)
+        each, shape = self.elements.flatten(), self.elements.shape
+        return tuple(self.action.invert(each, map_).view(*shape, *map_.shape[1:]) for map_ in self.maps)
 
     def features(self) -> torch.Tensor:
         """Return one vector for each member, `(B, K, C)`: the mean of its last map."""
-        return self.maps[-1].mean((-2, -1)).unflatten(0, self.elements.shape)
+        return self.maps[-1].mean((-2, -1)).view(*self.elements.shape, -1)
 
     def to(self, *args: Any, **kwargs: Any) -> SamEmbeddings:
         """Return the same embeddings on a device, or with floating numbers of another type, as `torch.Tensor.to`."""
@@ -94,7 +94,8 @@ class ReadImages(Action):
             x: `(R,)` numbers of images.
         """
         known = self.embeddings.elements
-        return x * known.shape[1] + (known[x] == elements[:, None]).int().argmax(1)
+        rows: torch.Tensor = x * known.shape[1] + (known[x] == elements[:, None]).int().argmax(1)
+        return rows
 
     def keys(self, x: torch.Tensor, /) -> torch.Tensor:
         """Return the keys of the images' members, `(B, G)`."""

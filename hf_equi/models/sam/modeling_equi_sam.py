@@ -24,7 +24,7 @@ from hf_equi.models.sam.embeddings import ReadImages, SamEmbeddings
 from hf_equi.models.sam.padding import check_padding
 from hf_equi.models.sam.prompts import PromptReader
 from hf_equi.models.vision.model import EquiVisionModel
-from hf_equi.symmetrizers import Orbit, Selection
+from hf_equi.symmetrizers import Decision, Orbit, Selection
 from hf_equi.symmetrizers.weigh import joint_log_weights
 
 __all__ = ["EquiSamModel", "EquiSamOutput"]
@@ -195,7 +195,7 @@ class EquiSamModel(EquiVisionModel):
         given = {"input_points": input_points, "input_labels": input_labels}
         prompts = self._prompts.read(samples, **given, input_boxes=input_boxes, input_masks=input_masks)
         self._prompts.actions(prompts)  # refuses what does not move, before the encoder runs
-        found = self._encode(pixel_values) if image_embeddings is None else image_embeddings
+        found: Any = image_embeddings if pixel_values is None else self._encode(pixel_values)
         weigh = self.method.feature_weights
         log_weights = None if weigh is None else joint_log_weights(weigh.log_weights(found.features()))
         rows = self._decode(found, prompts, multimask_output, extras)
@@ -321,13 +321,15 @@ class EquiSamModel(EquiVisionModel):
         if log_weights is not None:
             log_weights = log_weights.repeat_interleave(objects, 0)
         losses = None if combine.loss is None else losses_of(combine.loss, each.outputs[_IOU].float())
-        found, decision = {}, None
+        found: dict[str, Any] = {}
+        decision = Decision()
         for name in each.outputs:
             value, decision = each.combine(name, combine, log_weights, losses)
-            found[name] = value.unflatten(0, (samples, objects))
+            found[name] = value.view(samples, objects, *value.shape[1:])
         result = EquiSamOutput(**found)
-        if decision is not None and decision.chosen_element is not None:
+        if decision.chosen_element is not None:
             result.chosen_element = decision.chosen_element.view(samples, objects)
+        if decision.margin is not None:
             result.margin = decision.margin.view(samples, objects)
         return result
 
@@ -364,7 +366,7 @@ def _by_object(rows: OrbitRows, objects: int) -> OrbitRows:
 
     def ordered(value: torch.Tensor) -> torch.Tensor:
         # (B · K, N, ...) to (B · N · K, ...)
-        return value.unflatten(0, (samples, members)).transpose(1, 2).flatten(0, 2)
+        return value.view(samples, members, *value.shape[1:]).transpose(1, 2).flatten(0, 2)
 
     outputs = {
         name: value.unflatten(1, (objects, -1)) if name == _MASKS else value for name, value in rows.outputs.items()
