@@ -104,8 +104,12 @@ from hf_equi.models.image_classification import (
 )
 from hf_equi.models.q_network import EquiQNetwork as EquiQNetwork
 from hf_equi.models.q_network import EquiQNetworkConfig as EquiQNetworkConfig
+from hf_equi.models.sam import EquiSamConfig as EquiSamConfig
+from hf_equi.models.sam import EquiSamModel as EquiSamModel
+from hf_equi.models.sam import SamEmbeddings as SamEmbeddings
 from hf_equi.models.seq2seq import EquiForSeq2SeqLM as EquiForSeq2SeqLM
 from hf_equi.models.seq2seq import EquiSeq2SeqConfig as EquiSeq2SeqConfig
+from hf_equi.models.vision.square import square_picture as square_picture
 from hf_equi.models.vision.symmetric_processor import symmetric_processor as symmetric_processor
 from hf_equi.networks.q_network import QNetwork as QNetwork
 from hf_equi.networks.q_network import QNetworkConfig as QNetworkConfig

@@ -10,6 +10,7 @@ _CAUSAL_LM, _SEQ2SEQ = "hf_equi.models.causal_lm", "hf_equi.models.seq2seq"
 _CLIP, _CLASSIFICATION = "hf_equi.models.clip", "hf_equi.models.image_classification"
 _DENSE = "hf_equi.models.dense"
 _RECURRENT = "hf_equi.networks.recurrent_seq2seq"
+_SAM = "hf_equi.models.sam"
 _Q_NETWORK, _EQUI_Q_NETWORK = "hf_equi.networks.q_network", "hf_equi.models.q_network"
 _EQUITUNE, _IDENTITY = "hf_equi.symmetrizers:Equitune", "hf_equi.symmetrizers:Identity"
 _CANONICAL = "hf_equi.symmetrizers:Canonical"
@@ -111,6 +112,22 @@ register_task(
         "mixture": "hf_equi.symmetrizers:OneDraw",
         "canonical": _LEARNED_CANONICAL,
         "canonical_lambda": _CANONICAL_LAMBDA,
+        "identity": _IDENTITY,
+    },
+)
+register_task(
+    name="sam",
+    title="segmentation by prompts",
+    task=f"{_SAM}.task:SamTask",
+    # transformers loads these models through both Auto classes.
+    models=[
+        ModelPlace("equi_sam", _SAM, "EquiSamConfig", "EquiSamModel", ("AutoModelForMaskGeneration", "AutoModel"))
+    ],
+    methods={
+        "equitune": _EQUITUNE,
+        "equizero": f"{_SAM}.methods:equizero",
+        "lambda": _LAMBDA,
+        "canonical": _LEARNED_CANONICAL,
         "identity": _IDENTITY,
     },
 )

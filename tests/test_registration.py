@@ -60,7 +60,7 @@ def test_tasks_are_made_once_and_know_their_name():
 
 
 def test_the_library_registers_its_own():
-    assert task_names() == ("causal_lm", "seq2seq", "clip", "image_classification", "dense", "q_network")
+    assert task_names() == ("causal_lm", "seq2seq", "clip", "image_classification", "dense", "sam", "q_network")
     for name, task in tasks().items():
         assert task.name == name
         assert issubclass(task.model_class, EquiPreTrainedModel)

@@ -62,6 +62,9 @@ class ImagePointAction(Action):
         self.group = group
         self.size = size
         self._matrices = pixel_matrices(group)
+        middle = torch.tensor([width / 2, height / 2], dtype=torch.float64, device="cpu")
+        # So a quarter turn or a mirror rounds at most once, and the identity not at all.
+        self._shifts = middle - self._matrices @ middle
 
     def apply(self, elements: Any, x: torch.Tensor, /) -> torch.Tensor:
         """Return g x.
@@ -81,11 +84,11 @@ class ImagePointAction(Action):
     def move(self, g: Any, x: torch.Tensor) -> torch.Tensor:
         """Do `apply` for checked elements."""
         matrices = self._matrices.to(x.device, x.dtype)[g]  # (2, 2), or (R, 2, 2)
+        shifts = self._shifts.to(x.device, x.dtype)[g]  # (2,), or (R, 2)
         if matrices.dim() == 3:
             matrices = matrices.view(len(matrices), *[1] * (x.dim() - 2), 2, 2)
-        middle = x.new_tensor([self.size[1] / 2, self.size[0] / 2])
-        offset = (x - middle).unsqueeze(-2)  # (R, ..., 1, 2)
-        return middle + (matrices * offset).sum(-1)
+            shifts = shifts.view(len(shifts), *[1] * (x.dim() - 2), 2)
+        return (matrices * x.unsqueeze(-2)).sum(-1) + shifts
 
     def __repr__(self) -> str:
         return f"ImagePointAction({self.group!r}, size={self.size})"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -32,8 +32,8 @@ __all__ = ["OrbitReader", "OrbitRows", "Outputs", "check_batch", "fold_rows", "l
 Outputs = Mapping[str, "torch.Tensor | None"]
 """The outputs of a base for some rows, by name, each `(rows, ...)`."""
 
-# The keys of several inputs are added up, each multiplied by its own odd number.
-_STEP = -0x61C8864680B583EA
+# The keys of several inputs are added up, each multiplied by its own power of an odd number.
+_ODD = -0x61C8864680B583EB
 
 
 @dataclass
@@ -220,7 +220,7 @@ class OrbitReader:
     def _keys(self, given: Mapping[str, Any], selection: Selection) -> torch.Tensor:
         """Return a key of each member, `(B, K)`, of all its inputs together."""
         keys = [action.keys(given[name]) for name, action in self.inputs.items()]
-        total = sum((key * (1 + place * _STEP) for place, key in enumerate(keys[1:], 1)), keys[0])
+        total = reduce(lambda joint, key: joint * _ODD + key, keys)
         return total.gather(1, selection.elements)
 
     def _read_rows(

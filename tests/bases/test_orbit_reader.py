@@ -141,6 +141,21 @@ def test_without_a_look_at_the_members_each_has_a_row_and_all_is_the_same(base, 
     assert torch.equal(decision.chosen_element, expected[1][1].chosen_element)
 
 
+def test_members_that_differ_in_any_of_several_inputs_are_told_apart():
+    """Of four inputs, each of which alone is moved by one sample."""
+    values = [torch.zeros(4, 2, dtype=torch.float64) for _ in range(4)]
+    for sample, value in enumerate(values):
+        value[sample] = torch.tensor([1.0, 2.0])
+    given = {str(place): value for place, value in enumerate(values)}
+    inputs = dict.fromkeys(given, POINTS)
+    selection = Equitune().select(POINTS, values[0])
+    rows = OrbitReader(inputs).read(nn.Identity(), lambda rows: {"sum": sum(rows.values())}, given, selection)
+    assert rows.orbit.counts.tolist() == [4, 4, 4, 4]
+    still = {name: torch.zeros_like(value) for name, value in given.items()}
+    rows = OrbitReader(inputs).read(nn.Identity(), lambda rows: {"sum": sum(rows.values())}, still, selection)
+    assert rows.orbit.counts.tolist() == [1, 1, 1, 1]
+
+
 def test_what_comes_in_decides_nothing_but_its_frame(base):
     given = batch()
     rows = read(base, given)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_sam
 import torch
 from loopback_hub import LoopbackHub
 from pages import Page, blocks, pages
@@ -351,6 +352,16 @@ def test_images(hub: LoopbackHub) -> None:
         with torch.no_grad():
             assert torch.allclose(one(**pixels).logits, one(**half).logits, atol=1e-4)
     assert Path("equi-resnet/preprocessor_config.json").is_file()
+
+
+def test_sam(hub: LoopbackHub) -> None:
+    push("facebook/sam-vit-base", small_sam.base(), small_sam.processor())
+    picture().save("photo.png")
+    names = Page("docs/sam.md").run()
+    assert names["same"]
+    assert names["masks"][0].shape[-2:] == names["photo"].size
+    assert names["finer"].pred_masks.shape == (1, 1, 3, 32, 32)
+    assert names["sam"].processor.image_processor.square_pictures
 
 
 def test_devices(capsys: pytest.CaptureFixture[str]) -> None:

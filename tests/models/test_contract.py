@@ -9,6 +9,7 @@ import pytest
 import small_dense
 import small_models
 import small_q_networks
+import small_sam
 import small_seq2seq
 import torch
 from contract import Contract
@@ -186,6 +187,23 @@ class TestKeyPoints(MapContract):
 
     def create_labels(self, images: torch.Tensor) -> torch.Tensor:
         return images.mean(1, keepdim=True)[..., ::2, ::2].repeat(1, small_dense.CLASSES, 1, 1).cumsum(1)
+
+
+class TestSam(Contract):
+    """EquiSamModel, whose points, boxes and masks move with the images. No loss is its own."""
+
+    task = "sam"
+    chunks = (1, 3)
+
+    def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
+        return small_sam.wrap("sam", group or TURNS, method, **settings)
+
+    def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
+        batch = min(batch, 2)  # of three objects each
+        return {"pixel_values": small_sam.images(batch), **small_sam.prompts(batch, "mixed")}
+
+    def inputs_move(self, model: Any) -> dict[str, Any]:
+        return {**model.input_actions(), **small_sam.actions(model.group)}
 
 
 class TestQNetwork(Contract):

@@ -56,9 +56,17 @@ def questions(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def logits_of(out: Any) -> Tensor:
     """The scores of an output, of images where it has those of images and of texts."""
-    names = ("logits_per_image", "q_values", "logits", "predicted_depth", "heatmaps")
+    names = ("logits_per_image", "q_values", "logits", "predicted_depth", "heatmaps", "pred_masks")
     found: Tensor = out[next(name for name in names if name in out)]
-    return found
+    return found.flatten(1, 2) if "pred_masks" in out else found  # the masks of all objects are channels
+
+
+def loss_in(out: Any) -> Tensor:
+    """The loss in an output. Of masks no model computes one, so one of the tests is added to what there is."""
+    if "pred_masks" not in out:
+        return out.loss
+    own = out.pred_masks.square().mean() + out.iou_scores.square().mean()
+    return own if out.loss is None else own + out.loss
 
 
 def prompts(batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -122,8 +130,7 @@ def tensors(out: Any) -> list[Tensor]:
 @torch.no_grad()
 def loss_of(model: Any, batch: dict[str, Tensor]) -> Tensor:
     """The loss of a batch with labels."""
-    loss: Tensor = model(**batch).loss
-    return loss
+    return loss_in(model(**batch))
 
 
 def cast(batch: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
@@ -155,7 +162,7 @@ def train(model: Any, batch: dict[str, Tensor], steps: int) -> None:
     optimizer = torch.optim.AdamW([w for w in model.parameters() if w.requires_grad], lr=1e-2)
     for _ in range(steps):
         optimizer.zero_grad()
-        model(**batch).loss.backward()
+        loss_in(model(**batch)).backward()
         optimizer.step()
     model.eval()
 
@@ -163,7 +170,7 @@ def train(model: Any, batch: dict[str, Tensor], steps: int) -> None:
 def gradients(model: Any, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss, and its gradient by the names of weights: zero where there is none."""
     weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    loss = model(**batch).loss
+    loss = loss_in(model(**batch))
     found = torch.autograd.grad(loss, list(weights.values()), materialize_grads=True)
     return loss.detach(), dict(zip(weights, found, strict=True))
 

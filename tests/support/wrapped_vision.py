@@ -39,7 +39,7 @@ def settings_of(method: str, group: ImageGroup) -> dict[str, Any]:
 def wrap(base: PreTrainedModel | str, group: ImageGroup = SQUARE, method: str = "equitune", **settings: Any) -> Any:
     """A symmetrised classifier, of a base or a family."""
     model = hf_equi.symmetrize(classifier(base) if isinstance(base, str) else base, group, method, **settings)
-    return _with_opinions(model)
+    return with_opinions(model)
 
 
 def wrap_clip(
@@ -47,7 +47,7 @@ def wrap_clip(
 ) -> Any:
     """A symmetrised CLIP-like model, of a base or a family."""
     model = hf_equi.symmetrize(clip(base) if isinstance(base, str) else base, group, method, **settings)
-    return _with_opinions(model)
+    return with_opinions(model)
 
 
 def ragged(size: int = 32) -> torch.Tensor:
@@ -57,7 +57,7 @@ def ragged(size: int = 32) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _with_opinions(model: Any) -> Any:
+def with_opinions(model: Any) -> Any:
     """As networks are initialised, all members weigh about the same, and score about the same."""
     generator = torch.Generator().manual_seed(3)
     for network in (getattr(model, name, None) for name in ("lambda_network", "select_network")):

@@ -26,8 +26,10 @@ def image_shape(config: Any) -> tuple[int, int, int]:
         >>> image_shape(ViTConfig(image_size=32)), image_shape(ResNetConfig(num_channels=1))
         ((3, 32, 32), (1, 224, 224))
     """
+    config = getattr(config, "tracker_config", None) or config  # of a video model, around that for images
     vision = getattr(config, "vision_config", config)
-    parts = (vision, getattr(vision, "backbone_config", None))
+    prompts = getattr(config, "prompt_encoder_config", None)  # a SAM names the size where it reads prompts
+    parts = (prompts, vision, getattr(vision, "backbone_config", None))
     size, channels = (
         next((found for part in parts if (found := getattr(part, name, None))), usual)
         for name, usual in (("image_size", 224), ("num_channels", 3))

@@ -55,6 +55,8 @@ class SymmetricImageProcessor(PilBackend):
 
     steps_of: ClassVar[str]
     """The transformers class whose steps a subclass takes."""
+    square_pictures: bool = False
+    """Whether it reads square pictures alone. Then it may pad on one side, because there is nothing to pad."""
 
     def __new__(cls, *args: Any, steps_of: str | None = None, **kwargs: Any) -> Any:
         """Make an instance of the subclass that takes the steps of that transformers class."""
@@ -77,8 +79,14 @@ class SymmetricImageProcessor(PilBackend):
         """Resize a picture `(C, H, W)`, as `resized` does.
 
         Raises:
-            ConfigurationError: For a filter that Pillow does not have.
+            ConfigurationError: For a filter that Pillow does not have; for a picture that is not square, if all are to
+                be.
         """
+        if self.square_pictures and image.shape[-2] != image.shape[-1]:
+            raise ConfigurationError(
+                f"This processor pads pictures on one side, but a picture of {image.shape[-1]} × {image.shape[-2]} "
+                "that is turned would be padded elsewhere: pad it evenly first, hf_equi.square_picture(picture)"
+            )
         method = _BILINEAR if resample is None else int(resample)
         check_choice("resample", method, sorted(FILTERS), " to Pillow")
         result = _resized(image, _target(image, size), None, method).view(_Resized)
@@ -107,7 +115,7 @@ class SymmetricImageProcessor(PilBackend):
         return {**entries, _STEPS: self.steps_of}
 
 
-def symmetric_processor(processor: Any, group: ImageGroup | None = None) -> Any:
+def symmetric_processor(processor: Any, group: ImageGroup | None = None, *, square: bool = False) -> Any:
     r"""Make an image processor commute with quarter turns and mirrors, to the bit.
 
     $$ P(gx) = g P(x) $$
@@ -125,6 +133,8 @@ def symmetric_processor(processor: Any, group: ImageGroup | None = None) -> Any:
             model.
         group: The group that it must commute with; by default quarter turns and mirrors, which need square pictures.
             If the group has only flips, `size` may have different height and width.
+        square: Whether all pictures are square, which `square_picture` makes them. Then a processor may pad on one
+            side, as that of SAM does, and refuses other pictures.
 
     Returns:
         A new processor with the same settings and the Pillow version of the steps (an image processor of torchvision
@@ -148,12 +158,14 @@ def symmetric_processor(processor: Any, group: ImageGroup | None = None) -> Any:
     """
     if isinstance(inner := getattr(processor, "image_processor", None), BaseImageProcessor):
         whole = copy.copy(processor)
-        whole.image_processor = symmetric_processor(inner, group)
+        whole.image_processor = symmetric_processor(inner, group, square=square)
         return whole
     if isinstance(processor, SymmetricImageProcessor):
         return processor
     entries = processor.to_dict() if isinstance(processor, BaseImageProcessor) else {}
-    made = SymmetricImageProcessor(steps_of=_steps_in_pillow(processor), **entries)
+    made = SymmetricImageProcessor(
+        steps_of=_steps_in_pillow(processor), **entries, **({"square_pictures": True} if square else {})
+    )
     _check(made, group)
     return made
 
@@ -239,14 +251,15 @@ def _check(processor: SymmetricImageProcessor, group: ImageGroup | None) -> None
     if group is None or group.needs_square:
         moves["turned by 90°"] = lambda x: np.rot90(x, axes=(-2, -1))
     noise = np.random.default_rng(0)
-    for shape in ((3, 61, 61), (3, 48, 37)):
+    for shape in ((3, 61, 61),) if processor.square_pictures else ((3, 61, 61), (3, 48, 37)):
         picture = noise.integers(0, 256, shape, dtype=np.uint8)
         upright = _pixels(processor, picture)
         for name, move in moves.items():
             if not np.array_equal(_pixels(processor, move(picture)), move(upright)):
                 raise ConfigurationError(
                     f"With these settings, the steps of {processor.steps_of} give other pixels for a picture that is "
-                    f"{name}: use a square size= and crop_size=, and no padding on one side"
+                    f"{name}: use a square size= and crop_size=, and no padding on one side; or read square pictures "
+                    "alone, square=True"
                 )
 
 
