@@ -10,6 +10,7 @@ _CAUSAL_LM, _SEQ2SEQ = "hf_equi.models.causal_lm", "hf_equi.models.seq2seq"
 _CLIP, _CLASSIFICATION = "hf_equi.models.clip", "hf_equi.models.image_classification"
 _RECURRENT = "hf_equi.networks.recurrent_seq2seq"
 _Q_NETWORK, _EQUI_Q_NETWORK = "hf_equi.networks.q_network", "hf_equi.models.q_network"
+_POINT_CLOUD_NETWORKS = "hf_equi.networks.point_clouds"
 _EQUITUNE, _IDENTITY = "hf_equi.symmetrizers:Equitune", "hf_equi.symmetrizers:Identity"
 _CANONICAL = "hf_equi.symmetrizers:Canonical"
 _LEARNED_CANONICAL = "hf_equi.canonicalization:LearnedCanonical"
@@ -104,6 +105,16 @@ register_task(
     },
 )
 register_models([ModelPlace("q_network", _Q_NETWORK, "QNetworkConfig", "QNetwork", ("AutoModel",))])
+register_models(
+    ModelPlace(model_type, _POINT_CLOUD_NETWORKS, config, model, ("AutoModel",))
+    for model_type, config, model in (
+        ("point_net", "PointNetConfig", "PointNetForPointCloudClassification"),
+        ("point_net_segmentation", "PointNetSegmentationConfig", "PointNetForPointCloudSegmentation"),
+        ("dgcnn", "DGCNNConfig", "DGCNNForPointCloudClassification"),
+        ("dgcnn_segmentation", "DGCNNSegmentationConfig", "DGCNNForPointCloudSegmentation"),
+        ("n_body_network", "NBodyNetworkConfig", "NBodyNetwork"),
+    )
+)
 register_models(
     ModelPlace(model_type, _RECURRENT, f"{model}Config", model, ("AutoModelForSeq2SeqLM",))
     for model_type, model in (
