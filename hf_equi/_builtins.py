@@ -10,7 +10,7 @@ _CAUSAL_LM, _SEQ2SEQ = "hf_equi.models.causal_lm", "hf_equi.models.seq2seq"
 _CLIP, _CLASSIFICATION = "hf_equi.models.clip", "hf_equi.models.image_classification"
 _RECURRENT = "hf_equi.networks.recurrent_seq2seq"
 _Q_NETWORK, _EQUI_Q_NETWORK = "hf_equi.networks.q_network", "hf_equi.models.q_network"
-_POINT_CLOUD_NETWORKS = "hf_equi.networks.point_clouds"
+_POINT_CLOUD_NETWORKS, _POINT_CLOUDS = "hf_equi.networks.point_clouds", "hf_equi.models.point_clouds"
 _EQUITUNE, _IDENTITY = "hf_equi.symmetrizers:Equitune", "hf_equi.symmetrizers:Identity"
 _CANONICAL = "hf_equi.symmetrizers:Canonical"
 _LEARNED_CANONICAL = "hf_equi.canonicalization:LearnedCanonical"
@@ -104,6 +104,31 @@ register_task(
         "identity": _IDENTITY,
     },
 )
+for _name, _title, _model, _methods in (
+    (
+        "point_cloud_classification",
+        None,
+        "PointCloudClassification",
+        {"equizero": f"{_POINT_CLOUDS}.methods:equizero"},
+    ),
+    ("point_cloud_segmentation", None, "PointCloudSegmentation", {"equizero": f"{_POINT_CLOUDS}.methods:equizero"}),
+    ("n_body", "the motion of bodies", "NBody", {}),
+):
+    register_task(
+        name=_name,
+        title=_title,
+        task=f"{_POINT_CLOUDS}.task:{_model}Task",
+        models=[ModelPlace(f"equi_{_name}", _POINT_CLOUDS, f"Equi{_model}Config", f"EquiFor{_model}", ("AutoModel",))],
+        methods={
+            "equitune": f"{_POINT_CLOUDS}.methods:equitune",
+            **_methods,
+            "lambda": f"{_POINT_CLOUDS}.methods:lambda_equitune",
+            "mixture": f"{_POINT_CLOUDS}.methods:PoseMixture",
+            "canonical": _LEARNED_CANONICAL,
+            "canonical_lambda": _CANONICAL_LAMBDA,
+            "identity": _IDENTITY,
+        },
+    )
 register_models([ModelPlace("q_network", _Q_NETWORK, "QNetworkConfig", "QNetwork", ("AutoModel",))])
 register_models(
     ModelPlace(model_type, _POINT_CLOUD_NETWORKS, config, model, ("AutoModel",))

@@ -112,6 +112,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         run: Callable[[dict[str, Any]], Outputs],
         outputs: Mapping[str, Any] | None = None,
         what: str = "samples",
+        mask: torch.Tensor | None = None,
     ) -> OrbitRows:
         """Run the base on those members of the orbits of tensors that the method asks for.
 
@@ -121,6 +122,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             run: Calls the base on rows, given by name, and returns its outputs by name.
             outputs: The group's action on each output; it does not act on outputs that are not named.
             what: A description of the samples, for a message.
+            mask: `(batch, N)`, 0 where a sample is padded, for what selects members; `None` for no padding.
 
         Raises:
             ActionError: If the group does not act on the data, or there are none.
@@ -131,10 +133,18 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         base, inputs = self.base, self.input_actions()
         first = next(iter(inputs))
         check_batch(given[first], first, what)
-        selection = self.select_members(inputs[first], given[first])
+        selection = self.select_members(inputs[first], given[first], mask)
         chunk = entries_of(self.config)["orbit_chunk_size"]
-        reader = OrbitReader(inputs, outputs or {}, chunk, distinct=self.shares_members)
+        reader = OrbitReader(inputs, outputs or {}, chunk, self.rows_at_once(given[first]), self.shares_members)
         return reader.read(base, run, given, selection, what)
+
+    def rows_at_once(self, x: torch.Tensor) -> int | None:
+        """Return the most rows that a CPU takes at once in evaluation; by default all, `None`.
+
+        Args:
+            x: The main input.
+        """
+        return None
 
     def _hold(self, base: PreTrainedModel | None, select_network: nn.Module | None) -> None:
         """Hold the base, or make a new one from the config."""

@@ -56,7 +56,7 @@ def questions(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def logits_of(out: Any) -> Tensor:
     """The scores of an output, of images where it has those of images and of texts."""
-    found: Tensor = out[next(name for name in ("logits_per_image", "q_values", "logits") if name in out)]
+    found: Tensor = out[next(name for name in ("logits_per_image", "q_values", "logits", "positions") if name in out)]
     return found
 
 

@@ -78,28 +78,41 @@ def lively(network: Any, seed: int = 0) -> Any:
                 module.bias.copy_(torch.randn(module.bias.shape, generator=generator))
                 module.running_mean.copy_(0.3 * torch.randn(module.bias.shape, generator=generator))
                 module.running_var.copy_(0.5 + torch.rand(module.bias.shape, generator=generator))
+            elif isinstance(module, nn.Linear) and module.in_features in (3, 6):  # what reads coordinates
+                module.weight.mul_(5)
             elif type(module).__name__ == "SmallLinear":
                 module.weight.copy_(0.1 * torch.randn(module.weight.shape, generator=generator))
     return network.eval()
 
 
-def classifier(kind: str = "dgcnn", seed: int = 0, **settings: Any) -> Any:
-    """A classifier of 5 classes."""
+def classifier(kind: str = "dgcnn", seed: int = 0, sure: float = 1.0, **settings: Any) -> Any:
+    """A classifier of 5 classes, whose logits differ by about `sure`."""
     torch.manual_seed(seed)
-    return lively(CLASSIFIERS[kind](**settings))
+    return _sure(lively(CLASSIFIERS[kind](**settings)), sure)
 
 
-def segmenter(kind: str = "dgcnn", seed: int = 0, **settings: Any) -> Any:
-    """A network of 4 parts and 2 categories."""
+def segmenter(kind: str = "dgcnn", seed: int = 0, sure: float = 1.0, **settings: Any) -> Any:
+    """A network of 4 parts and 2 categories, whose logits differ by about `sure`."""
     torch.manual_seed(seed)
-    return lively(SEGMENTERS[kind](**settings))
+    return _sure(lively(SEGMENTERS[kind](**settings)), sure)
+
+
+@torch.no_grad()
+def _sure(network: Any, sure: float) -> Any:
+    """A network with larger logits."""
+    (network.head[-1] if isinstance(network.head, nn.Sequential) else network.head).weight.mul_(sure)
+    return network
 
 
 def n_body(seed: int = 0, **settings: Any) -> NBodyNetwork:
     """A network of bodies, which predicts velocities too."""
     torch.manual_seed(seed)
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "predict_velocities": True}
-    return NBodyNetwork(NBodyNetworkConfig(**{**sizes, **settings})).eval()
+    made = NBodyNetwork(NBodyNetworkConfig(**{**sizes, **settings})).eval()
+    with torch.no_grad():  # so that bodies move far, and in no symmetric way
+        made.embedding.weight.mul_(4)
+        made.head[-1].weight.mul_(4)
+    return made
 
 
 def clouds(batch: int = 3, count: int = 12, seed: int = 1) -> torch.Tensor:
