@@ -60,11 +60,13 @@ def symmetrize(
               `teacher_forcing_ratio`;
             - all but causal: `lambda_units`, `lambda_dropout`; seq2seq, images: `loss` of `"equizero"`, `objective`;
             - images: `level`, `padding`, `lambda_features`; `canonicalizer` (see `hf_equi.canonicalization`), `theta`,
-              `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`.
+              `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`;
+            - point clouds: `average`, `loss` of `"equizero"`, and what images have for a `canonicalizer`.
 
     Returns:
-        An `EquiLM`, `EquizeroLM`, `EquiForSeq2SeqLM`, `EquiCLIPModel`, `EquiForImageClassification` or `EquiQNetwork`,
-        with its tokenizer or processor. An object passed as `model` is not copied.
+        An `EquiLM`, `EquizeroLM`, `EquiForSeq2SeqLM`, `EquiCLIPModel`, `EquiForImageClassification`, `EquiQNetwork`,
+        `EquiForPointCloudClassification`, `EquiForPointCloudSegmentation` or `EquiForNBody`, with its tokenizer or
+        processor. An object passed as `model` is not copied.
 
     Raises:
         ActionError: For words that cannot move in the vocabulary of the tokenizer.

@@ -27,7 +27,7 @@ __all__ = ["EquiPointCloudModel"]
 
 _TRIED_POINTS = 16
 """The points of the random clouds on which a canonicalizer is checked."""
-_POINTS_AT_ONCE = 2**12
+_POINTS_AT_ONCE = 2**10
 """The points that a CPU reads at once in evaluation, so that what it computes stays in its caches."""
 
 
