@@ -43,7 +43,8 @@ def symmetrize(
     Args:
         model: A model object, a name on the Hub, a folder, or `"demo"` for the embedded demo model.
         group: The group. A `DemographicGroup` acts on models of text, on both sides of sequence-to-sequence ones, an
-            `ImageGroup`, or `SO2` and `O2` with `"canonical"`, on image models, an `EnvironmentGroup` on Q-networks.
+            `ImageGroup`, or `SO2` and `O2` with `"canonical"`, on image models, an `EnvironmentGroup` on Q-networks, a
+            `MatrixGroup` or a group such as `SO3` on networks of point clouds.
         method: How an orbit becomes one output. `"identity"` is the base, for comparison.
             `hf_equi.registration.method_names(task)` lists those of a task, as does the error for an unknown one.
         task: The task, by default found from the model. `hf_equi.registration.task_names()` lists all tasks.
@@ -59,14 +60,13 @@ def symmetrize(
             - seq2seq: `target_tokenizer`, if the output has a different tokenizer, `decoding`,
               `teacher_forcing_ratio`;
             - all but causal: `lambda_units`, `lambda_dropout`; seq2seq, images: `loss` of `"equizero"`, `objective`;
-            - images: `level`, `padding`, `lambda_features`; `canonicalizer` (see `hf_equi.canonicalization`), `theta`,
-              `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`;
-            - point clouds: `average`, `loss` of `"equizero"`, and what images have for a `canonicalizer`.
+            - images: `level`, `padding`, `lambda_features`; CLIP: `selection`; point clouds: `average`, `loss`; both:
+              `canonicalizer` (see `hf_equi.canonicalization`), `theta`, `task_weight`, `prior_weight`, `temperature`,
+              `relaxation` for methods with one.
 
     Returns:
-        An `EquiLM`, `EquizeroLM`, `EquiForSeq2SeqLM`, `EquiCLIPModel`, `EquiForImageClassification`, `EquiQNetwork`,
-        `EquiForPointCloudClassification`, `EquiForPointCloudSegmentation` or `EquiForNBody`, with its tokenizer or
-        processor. An object passed as `model` is not copied.
+        The model of the task, such as an `EquiLM` or an `EquiForImageClassification`, with its tokenizer or processor.
+        An object passed as `model` is not copied.
 
     Raises:
         ActionError: For words that cannot move in the vocabulary of the tokenizer.

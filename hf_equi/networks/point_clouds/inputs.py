@@ -61,11 +61,10 @@ def check_vectors(vectors: Any, points: torch.Tensor, kept: torch.Tensor | None,
             f"{name}= has the shape {tuple(vectors.shape)}, but there are points of the shape {tuple(points.shape)}: "
             "pass one vector for each."
         )
-    if kept is not None:
-        vectors = torch.where(kept.unsqueeze(-1), vectors, 0)
-    if not (torch.compiler.is_compiling() or torch.compiler.is_exporting() or vectors.is_meta):
-        _refuse_samples(~vectors.detach().isfinite().flatten(1).all(1), name, "holds NaN or infinity")
-    return vectors
+    found: torch.Tensor = vectors if kept is None else torch.where(kept.unsqueeze(-1), vectors, 0)
+    if not (torch.compiler.is_compiling() or torch.compiler.is_exporting() or found.is_meta):
+        _refuse_samples(~found.detach().isfinite().flatten(1).all(1), name, "holds NaN or infinity")
+    return found
 
 
 def check_labels(labels: Any, shape: torch.Size | tuple[int, ...], count: int) -> None:

@@ -26,7 +26,7 @@ class MaskedBatchNorm(nn.BatchNorm1d):
         [-0.9999949932098389, 0.9999949932098389, 0.0]
     """
 
-    def forward(self, x: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:  # type: ignore[override]
+    def forward(self, x: torch.Tensor, kept: torch.Tensor | None = None) -> torch.Tensor:
         """Return `(..., C)` of `(..., C)`; `kept` is `(...)`."""
         if kept is None or not self.training:  # in evaluation each place is read by itself
             return super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)

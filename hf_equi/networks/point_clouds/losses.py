@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -40,7 +42,7 @@ def class_loss(
     return cross_entropy(logits.flatten(0, -2), labels.flatten(), label_smoothing=smoothing)
 
 
-def motion_loss(found: torch.Tensor, wanted: torch.Tensor, mask: torch.Tensor | None, name: str) -> torch.Tensor:
+def motion_loss(found: torch.Tensor, wanted: Any, mask: torch.Tensor | None, name: str) -> torch.Tensor:
     r"""Return the mean squared error of positions or velocities.
 
     $$ \frac{1}{3n} \sum_i \lVert \hat x_i - x_i \rVert^2 $$
@@ -62,5 +64,5 @@ def motion_loss(found: torch.Tensor, wanted: torch.Tensor, mask: torch.Tensor | 
     if not fits:
         given = f"{wanted.dtype} of the shape {tuple(wanted.shape)}" if isinstance(wanted, torch.Tensor) else wanted
         raise ConfigurationError(f"{name}= are floating numbers of the shape {tuple(found.shape)}; received {given}")
-    squares = (found - wanted.to(found)).square()
+    squares: torch.Tensor = (found - wanted.to(found)).square()
     return squares.mean() if mask is None else squares[mask].mean()

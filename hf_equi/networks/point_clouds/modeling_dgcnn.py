@@ -43,7 +43,9 @@ class DGCNNForPointCloudClassification(PointCloudClassifier):
         self.edges = nn.ModuleList([EdgeConvolution(before, [after], config.neighbours) for before, after in pairs])
         self.last = PointLayers([sum(config.channels), config.feature_size], SLOPE)
         sizes = [2 * config.feature_size, *config.hidden_sizes]
-        self.head = nn.Sequential(PointLayers(sizes, SLOPE, config.dropout), nn.Linear(sizes[-1], config.num_labels))
+        self.head = nn.Sequential(
+            PointLayers(sizes, SLOPE, config.dropout), nn.Linear(sizes[-1], int(config.num_labels or 0))
+        )
         self.post_init()  # type: ignore[no-untyped-call]
 
     @property
@@ -98,7 +100,7 @@ class DGCNNForPointCloudSegmentation(PointCloudSegmenter):
         read = config.feature_size + sum(channels) + (64 if config.num_categories else 0)
         self.layers = PointLayers([read, *hidden[:-1]], SLOPE, config.dropout)
         self.final = PointLayers([[read, *hidden][-2], hidden[-1]], SLOPE)
-        self.head = nn.Linear(hidden[-1], config.num_labels, bias=False)
+        self.head = nn.Linear(hidden[-1], int(config.num_labels or 0), bias=False)
         self.post_init()  # type: ignore[no-untyped-call]
 
     @property

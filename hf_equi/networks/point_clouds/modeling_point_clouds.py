@@ -91,11 +91,12 @@ class PointCloudModel(SafeLoadingMixin, PreTrainedModel):
             for parameter in module.parameters():
                 init.uniform_(parameter, -bound, bound)
         elif isinstance(module, nn.BatchNorm1d):
-            init.ones_(module.weight)
-            init.zeros_(module.bias)
-            init.zeros_(module.running_mean)
-            init.ones_(module.running_var)
-            init.zeros_(module.num_batches_tracked)
+            tensors: Any = module  # which torch allows to have no statistics
+            init.ones_(tensors.weight)
+            init.zeros_(tensors.bias)
+            init.zeros_(tensors.running_mean)
+            init.ones_(tensors.running_var)
+            init.zeros_(tensors.num_batches_tracked)
 
     def _returned(self, result: Any, return_dict: bool | None) -> Any:
         wanted = self.config.return_dict if return_dict is None else return_dict

@@ -41,7 +41,7 @@ class PointNetForPointCloudClassification(PointCloudClassifier):
         self.encoder = _Encoder(config)
         sizes = [config.channels[-1], *config.hidden_sizes]
         self.head = nn.Sequential(
-            PointLayers(sizes), nn.Dropout(config.dropout), nn.Linear(sizes[-1], config.num_labels)
+            PointLayers(sizes), nn.Dropout(config.dropout), nn.Linear(sizes[-1], int(config.num_labels or 0))
         )
         self.post_init()  # type: ignore[no-untyped-call]
 
@@ -86,7 +86,7 @@ class PointNetForPointCloudSegmentation(PointCloudSegmenter):
         self.encoder = _Encoder(config)
         channels, hidden = config.channels, config.hidden_sizes
         self.layers = PointLayers([sum(channels) + channels[-1] + config.num_categories, *hidden])
-        self.head = nn.Linear(hidden[-1], config.num_labels)
+        self.head = nn.Linear(hidden[-1], int(config.num_labels or 0))
         self.post_init()  # type: ignore[no-untyped-call]
 
     @property

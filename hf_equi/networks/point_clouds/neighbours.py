@@ -6,6 +6,7 @@ Letters: B batch, N points, C channels, k neighbours.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -115,12 +116,13 @@ class EdgeConvolution(nn.Module):
     def forward(self, x: torch.Tensor, kept: torch.Tensor | None) -> torch.Tensor:
         """Return `(B, N, C)` of `(B, N, C)`."""
         neighbours = nearest(x, kept, self.neighbours)
-        change, own = self.linear.weight.split(x.shape[2], 1)
+        change, own = torch.split(self.linear.weight, x.shape[2], 1)
         near, own = nn.functional.linear(x, change), nn.functional.linear(x, own - change)
         if self.training:
             return self._pairs(near, own, neighbours, kept)
-        scale = self.norm.weight * (self.norm.running_var + self.norm.eps).rsqrt()
-        near, own = near * scale, own * scale + (self.norm.bias - self.norm.running_mean * scale)
+        norm: Any = self.norm  # which torch allows to have no statistics
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        near, own = near * scale, own * scale + (norm.bias - norm.running_mean * scale)
         sizes = slices(x.shape[0], x.shape[1], self.neighbours * near.shape[2], AT_ONCE)
         parts: dict[int, list[torch.Tensor]] = {}
         for cloud, rows in sizes:
@@ -138,4 +140,5 @@ class EdgeConvolution(nn.Module):
         """Return the same in training, where the norm reads all pairs."""
         there = None if kept is None else kept.unsqueeze(2).expand(neighbours.shape)
         pairs = self.activation(self.norm(gathered(near, neighbours) + own.unsqueeze(2), there))
-        return (pairs if self.layers is None else self.layers(pairs, there)).amax(2)
+        said: torch.Tensor = pairs if self.layers is None else self.layers(pairs, there)
+        return said.amax(2)
