@@ -17,6 +17,7 @@ from timing import Claim, Measure, timed
 from torch import Tensor
 
 import hf_equi
+from hf_equi.bases.neighbours import gathered, nearest
 from hf_equi.canonicalization import VectorNeurons
 from hf_equi.groups import SO3, MatrixGroup
 from hf_equi.networks import (
@@ -25,7 +26,6 @@ from hf_equi.networks import (
     PointNetConfig,
     PointNetForPointCloudClassification,
 )
-from hf_equi.networks.point_clouds.neighbours import gathered, nearest
 
 DESCRIPTION = """\
 Clouds have 1,024 points. The networks are a DGCNN with 20 neighbours and a PointNet, in their published sizes, with 40

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import leaky_relu
 
+from hf_equi.bases.neighbours import gathered, nearest
 from hf_equi.networks import (
     DGCNNConfig,
     DGCNNForPointCloudClassification,
@@ -20,7 +21,6 @@ from hf_equi.networks import (
     PointNetForPointCloudSegmentation,
     PointNetSegmentationConfig,
 )
-from hf_equi.networks.point_clouds.neighbours import gathered, nearest
 
 CLASSES, PARTS, CATEGORIES = 5, 4, 2
 CLASSIFIERS = {

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from hf_equi.networks.point_clouds.configuration_dgcnn import DGCNNConfig, DGCNNSegmentationConfig
+from hf_equi.networks.point_clouds.edges import EdgeConvolution
 from hf_equi.networks.point_clouds.layers import SLOPE, PointLayers, Transform, pooled_maximum, pooled_mean
 from hf_equi.networks.point_clouds.modeling_point_clouds import PointCloudClassifier, PointCloudSegmenter
-from hf_equi.networks.point_clouds.neighbours import EdgeConvolution
 
 __all__ = ["DGCNNForPointCloudClassification", "DGCNNForPointCloudSegmentation"]
 
