@@ -45,6 +45,9 @@ def nearest(
     """
     x = x.detach().to(torch.promote_types(x.dtype, torch.float32))
     direct = x.shape[2] <= 3
+    traced = torch.compiler.is_exporting() or torch.compiler.is_compiling()
+    if kept is not None and kept.device.type == "cpu" and not traced and bool(kept.all()):
+        kept = None
     if not direct:
         x = x - x.mean(1, keepdim=True)
     found = torch.empty(*x.shape[:2], count, dtype=torch.long, device=x.device)
@@ -55,7 +58,7 @@ def nearest(
         else:
             apart = torch.baddbmm(some.square().sum(2)[:, None], some[:, rows], some.mT, alpha=-2)
         if kept is not None:
-            apart = apart.masked_fill(~kept[cloud, None], torch.inf)
+            apart.masked_fill_(~kept[cloud, None], torch.inf)
         found[cloud, rows] = apart.topk(count, dim=-1, largest=False, sorted=ordered).indices
     return found
 
