@@ -115,7 +115,7 @@ class VectorNeurons(ContinuousCanonicalizer):
         if not evaluates_on_cpu(self, points):
             most = points.shape[0]
         with full_precision(x.device):
-            pieces = zip(points.split(most), kept.split(most), strict=True)
+            pieces = zip(torch.split(points, most), torch.split(kept, most), strict=True)
             return torch.cat([self._axes(*piece) for piece in pieces]).unsqueeze(1), None
 
     def _axes(self, points: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
