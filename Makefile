@@ -16,7 +16,7 @@ PYTEST_ARGS ?= -n 2 --dist worksteal  # which leaves the tests of a file, and wh
 COMPATIBILITY_ARGS ?=  # --write puts the table into docs/compatibility.md
 DATA ?=  # the folder of the data that `make reproduce` reads
 REPRODUCE_ARGS ?=  # --only scan, for one part
-BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, q_network.py, seq2seq.py, training.py, vision.py beside it
+BENCHMARK ?= benchmarks/causal_lm.py  # or equizero.py, point_clouds.py, q_network.py, seq2seq.py, training.py, vision.py beside it
 
 # Neither the demo nor the tests load anything from a network.
 OFFLINE := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false

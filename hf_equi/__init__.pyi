@@ -102,6 +102,27 @@ from hf_equi.models.image_classification import (
 from hf_equi.models.image_classification import (
     EquiImageModel as EquiImageModel,
 )
+from hf_equi.models.point_clouds import (
+    EquiForNBody as EquiForNBody,
+)
+from hf_equi.models.point_clouds import (
+    EquiForPointCloudClassification as EquiForPointCloudClassification,
+)
+from hf_equi.models.point_clouds import (
+    EquiForPointCloudSegmentation as EquiForPointCloudSegmentation,
+)
+from hf_equi.models.point_clouds import (
+    EquiNBodyConfig as EquiNBodyConfig,
+)
+from hf_equi.models.point_clouds import (
+    EquiPointCloudClassificationConfig as EquiPointCloudClassificationConfig,
+)
+from hf_equi.models.point_clouds import (
+    EquiPointCloudSegmentationConfig as EquiPointCloudSegmentationConfig,
+)
+from hf_equi.models.point_clouds import (
+    PointCloudProcessor as PointCloudProcessor,
+)
 from hf_equi.models.q_network import EquiQNetwork as EquiQNetwork
 from hf_equi.models.q_network import EquiQNetworkConfig as EquiQNetworkConfig
 from hf_equi.models.sam import EquiSamConfig as EquiSamConfig
@@ -111,6 +132,36 @@ from hf_equi.models.seq2seq import EquiForSeq2SeqLM as EquiForSeq2SeqLM
 from hf_equi.models.seq2seq import EquiSeq2SeqConfig as EquiSeq2SeqConfig
 from hf_equi.models.vision.square import square_picture as square_picture
 from hf_equi.models.vision.symmetric_processor import symmetric_processor as symmetric_processor
+from hf_equi.networks.point_clouds import (
+    DGCNNConfig as DGCNNConfig,
+)
+from hf_equi.networks.point_clouds import (
+    DGCNNForPointCloudClassification as DGCNNForPointCloudClassification,
+)
+from hf_equi.networks.point_clouds import (
+    DGCNNForPointCloudSegmentation as DGCNNForPointCloudSegmentation,
+)
+from hf_equi.networks.point_clouds import (
+    DGCNNSegmentationConfig as DGCNNSegmentationConfig,
+)
+from hf_equi.networks.point_clouds import (
+    NBodyNetwork as NBodyNetwork,
+)
+from hf_equi.networks.point_clouds import (
+    NBodyNetworkConfig as NBodyNetworkConfig,
+)
+from hf_equi.networks.point_clouds import (
+    PointNetConfig as PointNetConfig,
+)
+from hf_equi.networks.point_clouds import (
+    PointNetForPointCloudClassification as PointNetForPointCloudClassification,
+)
+from hf_equi.networks.point_clouds import (
+    PointNetForPointCloudSegmentation as PointNetForPointCloudSegmentation,
+)
+from hf_equi.networks.point_clouds import (
+    PointNetSegmentationConfig as PointNetSegmentationConfig,
+)
 from hf_equi.networks.q_network import QNetwork as QNetwork
 from hf_equi.networks.q_network import QNetworkConfig as QNetworkConfig
 from hf_equi.networks.recurrent_seq2seq import (

@@ -12,6 +12,7 @@ _DENSE = "hf_equi.models.dense"
 _RECURRENT = "hf_equi.networks.recurrent_seq2seq"
 _SAM = "hf_equi.models.sam"
 _Q_NETWORK, _EQUI_Q_NETWORK = "hf_equi.networks.q_network", "hf_equi.models.q_network"
+_POINT_CLOUD_NETWORKS, _POINT_CLOUDS = "hf_equi.networks.point_clouds", "hf_equi.models.point_clouds"
 _EQUITUNE, _IDENTITY = "hf_equi.symmetrizers:Equitune", "hf_equi.symmetrizers:Identity"
 _CANONICAL = "hf_equi.symmetrizers:Canonical"
 _LEARNED_CANONICAL = "hf_equi.canonicalization:LearnedCanonical"
@@ -144,7 +145,42 @@ register_task(
         "identity": _IDENTITY,
     },
 )
+for _name, _title, _model, _methods in (
+    (
+        "point_cloud_classification",
+        None,
+        "PointCloudClassification",
+        {"equizero": f"{_POINT_CLOUDS}.methods:equizero"},
+    ),
+    ("point_cloud_segmentation", None, "PointCloudSegmentation", {"equizero": f"{_POINT_CLOUDS}.methods:equizero"}),
+    ("n_body", "the motion of bodies", "NBody", {}),
+):
+    register_task(
+        name=_name,
+        title=_title,
+        task=f"{_POINT_CLOUDS}.task:{_model}Task",
+        models=[ModelPlace(f"equi_{_name}", _POINT_CLOUDS, f"Equi{_model}Config", f"EquiFor{_model}", ("AutoModel",))],
+        methods={
+            "equitune": f"{_POINT_CLOUDS}.methods:equitune",
+            **_methods,
+            "lambda": f"{_POINT_CLOUDS}.methods:lambda_equitune",
+            "mixture": f"{_POINT_CLOUDS}.methods:PoseMixture",
+            "canonical": _LEARNED_CANONICAL,
+            "canonical_lambda": _CANONICAL_LAMBDA,
+            "identity": _IDENTITY,
+        },
+    )
 register_models([ModelPlace("q_network", _Q_NETWORK, "QNetworkConfig", "QNetwork", ("AutoModel",))])
+register_models(
+    ModelPlace(model_type, _POINT_CLOUD_NETWORKS, config, model, ("AutoModel",))
+    for model_type, config, model in (
+        ("point_net", "PointNetConfig", "PointNetForPointCloudClassification"),
+        ("point_net_segmentation", "PointNetSegmentationConfig", "PointNetForPointCloudSegmentation"),
+        ("dgcnn", "DGCNNConfig", "DGCNNForPointCloudClassification"),
+        ("dgcnn_segmentation", "DGCNNSegmentationConfig", "DGCNNForPointCloudSegmentation"),
+        ("n_body_network", "NBodyNetworkConfig", "NBodyNetwork"),
+    )
+)
 register_models(
     ModelPlace(model_type, _RECURRENT, f"{model}Config", model, ("AutoModelForSeq2SeqLM",))
     for model_type, model in (

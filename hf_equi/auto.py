@@ -43,29 +43,28 @@ def symmetrize(
     Args:
         model: A model object, a name on the Hub, a folder, or `"demo"` for the embedded demo model.
         group: The group. A `DemographicGroup` acts on models of text, on both sides of sequence-to-sequence ones, an
-            `ImageGroup`, or `SO2` and `O2` with `"canonical"`, on image models, an `EnvironmentGroup` on Q-networks.
+            `ImageGroup`, or `SO2` and `O2` with `"canonical"`, on images, an `EnvironmentGroup` on Q-networks, a
+            `MatrixGroup` or a group such as `SO3` on point clouds.
         method: How an orbit becomes one output. `"identity"` is the base, for comparison.
             `hf_equi.registration.method_names(task)` lists those of a task, as does the error for an unknown one.
         task: The task, by default found from the model. `hf_equi.registration.task_names()` lists all tasks.
         tokenizer: For text: the model's tokenizer, if `model` is an object.
-        processor: For images: the image processor to save with the model, by default the one beside the weights.
+        processor: For images and clouds: the processor to save with the model, by default that beside the weights.
         orbit_chunk_size: How many members of each orbit go through the base at once, by default all.
-        **settings: Settings of the method, which the configs document (`EquiLMConfig`, `EquizeroLMConfig`,
-            `EquiSeq2SeqConfig`, `EquiVisionConfig`, `EquiDenseConfig`, `EquiSamConfig`, `EquiQNetworkConfig`), and
-            arguments of `from_pretrained`: dtype, device_map, revision, trust_remote_code and so on. `None` stands for
-            the default.
+        **settings: Settings of the method, which the configs document, such as `EquiLMConfig` and `EquiVisionConfig`,
+            and arguments of `from_pretrained`: dtype, device_map, revision and so on. `None` stands for the default.
 
             - text: `average`, `multi_token`; causal: `action`, `beam_length`, and `scorer`, which `"equizero"`
               minimises: a `RegardScorer`, by default that of `sasha/regardv3`, or any callable from texts to losses;
-            - seq2seq: `target_tokenizer`, if the output has a different tokenizer, `decoding`,
-              `teacher_forcing_ratio`;
+            - seq2seq: `target_tokenizer`, if it differs, `decoding`, `teacher_forcing_ratio`;
             - all but causal: `lambda_units`, `lambda_dropout`; seq2seq, images: `loss` of `"equizero"`, `objective`;
-            - images: `level`, `padding`, `lambda_features`; `canonicalizer` (see `hf_equi.canonicalization`), `theta`,
-              `task_weight`, `prior_weight`, `temperature`, `relaxation` for methods with one; CLIP: `selection`;
-              dense: `predicts`, `confidence`, `flip_pairs`.
+            - images: `level`, `padding`, `lambda_features`; CLIP: `selection`; dense: `predicts`, `confidence`,
+              `flip_pairs`; point clouds: `average`, `loss`; all of them: `canonicalizer` (see
+              `hf_equi.canonicalization`), `theta`, `task_weight`, `prior_weight`, `temperature`, `relaxation` for
+              methods with one.
 
     Returns:
-        A model, such as an `EquiLM`, with its tokenizer or processor. An object passed as `model` is not copied.
+        The model of the task, such as an `EquiLM`, with its tokenizer or processor. A `model` object is not copied.
 
     Raises:
         ActionError: For words that cannot move in the vocabulary of the tokenizer.

@@ -118,7 +118,7 @@ def test_models_of_no_task_are_told_what_there_is():
     bert = BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8))
     message = (
         r"BertModel does not serve .*: load a model with AutoModelForCausalLM \(a model that reads from left to right "
-        r"and generates text\), AutoModelForSeq2SeqLM \(.*\) or AutoModel \(a Q-network\)$"
+        r"and generates text\), AutoModelForSeq2SeqLM \(.*\) or AutoModel \(a model that predicts how bodies move\)$"
     )
     with pytest.raises(UnsupportedModelError, match=message):
         hf_equi.symmetrize(bert, GENDER, tokenizer=tokenizer())

@@ -31,6 +31,7 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("causal_lm.py", 10),
         ("composed_words.py", 10),
         ("equizero.py", 4),
+        ("point_clouds.py", 8),
         ("pretrained_lm.py", 7),
         ("q_network.py", 52),
         ("seq2seq.py", 14),

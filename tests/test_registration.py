@@ -60,7 +60,9 @@ def test_tasks_are_made_once_and_know_their_name():
 
 
 def test_the_library_registers_its_own():
-    assert task_names() == ("causal_lm", "seq2seq", "clip", "image_classification", "dense", "sam", "q_network")
+    known = ("causal_lm", "seq2seq", "clip", "image_classification", "dense", "sam", "q_network")
+    clouds = ("point_cloud_classification", "point_cloud_segmentation", "n_body")
+    assert task_names() == (*known, *clouds)
     for name, task in tasks().items():
         assert task.name == name
         assert issubclass(task.model_class, EquiPreTrainedModel)

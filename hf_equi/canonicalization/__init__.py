@@ -11,6 +11,7 @@
 
 from typing import Any
 
+from hf_equi.canonicalization.about_axis import AboutAxis
 from hf_equi.canonicalization.base import (
     Canonicalizer,
     Pose,
@@ -28,6 +29,7 @@ from hf_equi.canonicalization.continuous import ContinuousCanonicalizer, distanc
 from hf_equi.canonicalization.finite import FiniteCanonicalizer, identity_prior
 from hf_equi.canonicalization.fixed_pose import FixedPose
 from hf_equi.canonicalization.fixed_rule import FixedRule
+from hf_equi.canonicalization.frame_members import DrawnPose, FrameMembers, frames_of
 from hf_equi.canonicalization.gram_schmidt import GramSchmidt
 from hf_equi.canonicalization.group_convolution import GroupConvolution
 from hf_equi.canonicalization.learned_member import LearnedMember
@@ -41,6 +43,7 @@ from hf_equi.canonicalization.vector_neurons import VectorNeurons
 from hf_equi.canonicalization.weighted_frames import WeightedFrames
 
 _KINDS: tuple[Any, ...] = (
+    AboutAxis,
     CircularHarmonic,
     Composed,
     GramSchmidt,
@@ -55,14 +58,17 @@ for _kind in _KINDS:
     register_canonicalizer(_kind.kind, _kind)
 
 __all__ = [
+    "AboutAxis",
     "Canonicalizer",
     "Centre",
     "CircularHarmonic",
     "Composed",
     "ContinuousCanonicalizer",
+    "DrawnPose",
     "FiniteCanonicalizer",
     "FixedPose",
     "FixedRule",
+    "FrameMembers",
     "GramSchmidt",
     "GroupConvolution",
     "LearnedCanonical",
@@ -79,6 +85,7 @@ __all__ = [
     "WeightedFrames",
     "canonicalizer_kinds",
     "distance_prior",
+    "frames_of",
     "identity_prior",
     "move_targets",
     "read_canonicalizer",

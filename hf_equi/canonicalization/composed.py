@@ -15,9 +15,9 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.groups import E2, E3, O2, O3, SE2, SE3, SO2, SO3, ContinuousGroup
 from hf_equi.groups._motions import homogeneous
 
-__all__ = ["Composed"]
+__all__ = ["LINEAR", "Composed"]
 
-_LINEAR = {SE2: SO2, SE3: SO3, E2: O2, E3: O3}
+LINEAR = {SE2: SO2, SE3: SO3, E2: O2, E3: O3}
 """The group that turns, of each group that translates too."""
 
 
@@ -58,7 +58,7 @@ class Composed(ContinuousCanonicalizer):
     def __init__(self, group: ContinuousGroup, rotation: ContinuousCanonicalizer, centre: Any = None) -> None:
         super().__init__()
         check_group(group, "Composed", translates=True)
-        linear = _LINEAR[type(group)]()
+        linear = LINEAR[type(group)]()
         given = getattr(rotation, "group", rotation)
         if given != linear or not hasattr(rotation, "poses"):
             raise ConfigurationError(
@@ -106,5 +106,5 @@ class Composed(ContinuousCanonicalizer):
         if "network" in content:
             raise ConfigurationError(f"What finds the centre of this Composed is not stored. {NOT_STORED}")
         check_group(group, "Composed", translates=True)
-        rotation: Any = read_canonicalizer(content["rotation"], _LINEAR[type(group)](), shape)
+        rotation: Any = read_canonicalizer(content["rotation"], LINEAR[type(group)](), shape)
         return cls(group, rotation)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from hf_equi.errors import ConfigurationError
-from hf_equi.groups import ContinuousGroup
+from hf_equi.groups import SO2Z, ContinuousGroup
 
 __all__ = ["check_group", "read_points"]
 
@@ -26,6 +26,11 @@ def check_group(group: Any, what: str, *, translates: bool = False) -> None:
     if not isinstance(group, ContinuousGroup):
         raise ConfigurationError(
             f"A {what} finds elements of continuous groups, but {group!r} is not one: use SO2(), O2(), SO3() or O3()"
+        )
+    if isinstance(group, SO2Z):
+        raise ConfigurationError(
+            f"A {what} finds elements that turn about any axis, but those of {group!r} turn about z: use "
+            "AboutAxis(VectorNeurons(SO2())), which reads what is seen from above"
         )
     if group.translates != translates:
         advice = (

@@ -41,7 +41,7 @@ def read_theta(theta: Any, group: Any) -> torch.Tensor:
 
     Args:
         theta: A sequence of elements. Those of a finite group are names or indices. Those of a continuous group are
-            matrices, and in the plane also angles, counter-clockwise, such as `"90°"`.
+            matrices, and in the plane and about one axis also angles, counter-clockwise, such as `"90°"`.
         group: The group.
 
     Returns:
@@ -94,21 +94,25 @@ def _index(group: Any, one: Any) -> torch.Tensor:
 
 def _matrix(group: ContinuousGroup, one: Any) -> torch.Tensor:
     """Return an element of a continuous group."""
-    if group.dimension == 2 and isinstance(one, str) and _ANGLE.fullmatch(one):
+    if _turns_about_one_axis(group) and isinstance(one, str) and _ANGLE.fullmatch(one):
         logarithm = torch.zeros(group.coordinates, dtype=torch.float64, device="cpu")
         logarithm[-1] = math.radians(float(one[:-1]))
         return group.exp(logarithm)
     try:
         matrix = torch.as_tensor(one, dtype=torch.float64, device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
-        angles = " or angles such as '90°'" if group.dimension == 2 else ""
+        angles = " or angles such as '90°'" if _turns_about_one_axis(group) else ""
         raise GroupError(f"Elements of {group!r} are matrices{angles}; received {one!r}.") from error
     if matrix.dim() != 2:
         raise GroupError(f"Elements of {group!r} are matrices; received {one!r}.")
     return group.check(matrix)
 
 
+def _turns_about_one_axis(group: ContinuousGroup) -> bool:
+    return group.coordinates == 1 + group.dimension * group.translates
+
+
 def _example(group: Any) -> str:
     if isinstance(group, ContinuousGroup):
-        return "['0°', '90°']" if group.dimension == 2 else f"{group!r}.sample(2)"
+        return "['0°', '90°']" if _turns_about_one_axis(group) else f"{group!r}.sample(2)"
     return repr(list(group.names[:2]))

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from hf_equi.actions._resampling import full_precision
+from hf_equi.bases.chunks import evaluates_on_cpu
+from hf_equi.bases.neighbours import gathered, nearest
 from hf_equi.canonicalization.axes import in_span, orthonormal
 from hf_equi.canonicalization.continuous import ContinuousCanonicalizer
 from hf_equi.canonicalization.gram_schmidt import axes_needed
@@ -19,6 +21,9 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ContinuousGroup
 
 __all__ = ["VectorNeurons"]
+
+_PAIRS_AT_ONCE = 2**13
+"""The pairs of neighbours that a CPU reads at once in evaluation, so that what it computes stays in its caches."""
 
 
 class VectorNeurons(ContinuousCanonicalizer):
@@ -106,8 +111,12 @@ class VectorNeurons(ContinuousCanonicalizer):
             ConfigurationError: As `read_points`, and for another number of vectors.
         """
         points, kept = read_points(x, mask, self.group.dimension)
+        most = max(_PAIRS_AT_ONCE // (points.shape[1] * (self.settings["neighbours"] or 1)), 1)
+        if not evaluates_on_cpu(self, points):
+            most = points.shape[0]
         with full_precision(x.device):
-            return self._axes(points, kept).unsqueeze(1), None
+            pieces = zip(torch.split(points, most), torch.split(kept, most), strict=True)
+            return torch.cat([self._axes(*piece) for piece in pieces]).unsqueeze(1), None
 
     def _axes(self, points: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
         """Return the axes of points in the dtype of the weights, also under autocast, `(B, n, n)`."""
@@ -138,14 +147,11 @@ class VectorNeurons(ContinuousCanonicalizer):
     def _neighbourhoods(self, points: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the features of each point's neighbours, `(B, N, k, C, n)`, and how much each counts."""
         count = min(self.settings["neighbours"], points.shape[1])
-        with torch.no_grad():
-            apart = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
-            apart = apart.masked_fill(~kept[:, None], torch.inf)
-            nearest = apart.topk(min(count + 1, points.shape[1]), dim=-1, largest=False).indices
-        rows = torch.arange(len(points), device=points.device)[:, None, None]
-        near = points[rows, nearest]  # (B, N, k + 1, n)
+        found = nearest(points, kept, min(count + 1, points.shape[1]), ordered=True)
+        rows = torch.arange(points.shape[0], device=points.device)[:, None, None]
+        near = gathered(points, found)  # (B, N, k + 1, n)
         squares = (near - points.unsqueeze(2)).square().sum(-1)
-        squares = squares.masked_fill(~kept[rows, nearest], torch.inf)
+        squares = squares.masked_fill(~kept[rows, found], torch.inf)
         # The first neighbour that is left out has the weight 0. Without it all count the same.
         limit = squares[..., count:] if squares.shape[-1] > count else torch.full_like(squares[..., :1], torch.inf)
         near, squares = near[..., :count, :], squares[..., :count]

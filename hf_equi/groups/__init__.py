@@ -6,6 +6,7 @@ acts as g after h:
     permutations[product[g, h]] == permutations[g][permutations[h]],        permutations[g, v] = g(v).
 """
 
+from hf_equi.groups.axial import SO2Z
 from hf_equi.groups.base import Group
 from hf_equi.groups.continuous import E2, E3, O2, O3, SE2, SE3, SO2, SO3, ContinuousGroup
 from hf_equi.groups.demographic import DemographicGroup
@@ -31,6 +32,7 @@ __all__ = [
     "SE2",
     "SE3",
     "SO2",
+    "SO2Z",
     "SO3",
     "WALLED_GRIDWORLD",
     "ContinuousGroup",

@@ -20,7 +20,7 @@ from hf_equi.groups.rotations import (
     transport,
 )
 
-__all__ = ["E2", "E3", "O2", "O3", "SE2", "SE3", "SO2", "SO3", "ContinuousGroup"]
+__all__ = ["E2", "E3", "NAMED", "O2", "O3", "SE2", "SE3", "SO2", "SO3", "ContinuousGroup"]
 
 
 class ContinuousGroup:
@@ -69,7 +69,7 @@ class ContinuousGroup:
 
     def __init__(self) -> None:
         if not hasattr(self, "dimension"):
-            raise GroupError(f"{type(self).__name__} is not itself a group: use one of {', '.join(_GROUPS)}.")
+            raise GroupError(f"{type(self).__name__} is not itself a group: use one of {', '.join(NAMED)}.")
 
     @property
     def side(self) -> int:
@@ -282,8 +282,8 @@ class ContinuousGroup:
         stored = without_type(content, "continuous", what)
         if stored.keys() != {"name"}:
             raise GroupError(f"{what}; received the keys {sorted(map(str, content))}.")
-        check_choice("name", stored["name"], _GROUPS, " among the continuous groups", error=GroupError)
-        return _GROUPS[stored["name"]]()
+        check_choice("name", stored["name"], NAMED, " among the continuous groups", error=GroupError)
+        return NAMED[stored["name"]]()
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) if isinstance(other, ContinuousGroup) else NotImplemented
@@ -363,4 +363,5 @@ class E3(ContinuousGroup):
     dimension, mirrors, translates = 3, True, True
 
 
-_GROUPS: dict[str, type[ContinuousGroup]] = {one.__name__: one for one in (SO2, O2, SO3, O3, SE2, SE3, E2, E3)}
+NAMED: dict[str, type[ContinuousGroup]] = {one.__name__: one for one in (SO2, O2, SO3, O3, SE2, SE3, E2, E3)}
+"""The groups that configs name."""

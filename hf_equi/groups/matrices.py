@@ -89,13 +89,26 @@ class MatrixGroup(FiniteGroup):
         return MatrixGroup(_closure(_read_matrices(generators)))
 
     @staticmethod
-    def cyclic(n: int) -> MatrixGroup:
+    def cyclic(n: int, dimension: int = 2) -> MatrixGroup:
         """Return the n rotations of a regular polygon, in SO(2): element k turns by 360 k / n degrees.
 
+        Args:
+            n (`int`):
+                The number of rotations.
+            dimension (`int`, *optional*, defaults to 2):
+                2 for the plane, 3 for rotations of space about the z axis.
+
         Raises:
-            GroupError: If n is not an integer from 1 to `MAX_ORDER`.
+            GroupError: If n is not an integer from 1 to `MAX_ORDER`, or for another dimension.
         """
-        return _of_the_plane(ImageGroup.rotations(n))
+        if dimension not in (2, 3):
+            raise GroupError(f"dimension={dimension!r}: rotations about one axis are of the plane, 2, or of space, 3.")
+        plane = _of_the_plane(ImageGroup.rotations(n))
+        if dimension == 2:
+            return plane
+        matrices = torch.nn.functional.pad(plane.matrices, (0, 1, 0, 1))
+        matrices[:, 2, 2] = 1
+        return MatrixGroup(matrices, names=plane.names)
 
     @staticmethod
     def dihedral(n: int) -> MatrixGroup:

@@ -125,6 +125,8 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         run: Callable[[dict[str, Any]], Outputs],
         outputs: Mapping[str, Any] | None = None,
         what: str = "samples",
+        *,
+        mask: torch.Tensor | None = None,
         draws: Draws | None = None,
     ) -> OrbitRows:
         """Run the base on those members of the orbits of tensors that the method asks for.
@@ -135,6 +137,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
             run: Calls the base on rows, given by name, and returns its outputs by name.
             outputs: The group's action on each output; it does not act on outputs that are not named.
             what: A description of the samples, for a message.
+            mask: `(batch, N)`, 0 where a sample is padded, for what selects members; `None` for no padding.
             draws: The source of random elements; by default torch's generator.
 
         Raises:
@@ -146,7 +149,7 @@ class EquiPreTrainedModel(CheckpointMixin, PreTrainedModel):  # type: ignore[mis
         base, inputs = self.base, {name: one for name, one in self.input_actions().items() if name in given}
         first = next(iter(inputs))
         check_batch(given[first], first, what)
-        selection = self.select_members(inputs[first], given[first], draws=draws)
+        selection = self.select_members(inputs[first], given[first], mask, draws=draws)
         chunk, piece = entries_of(self.config)["orbit_chunk_size"], self.rows_at_once(given[first])
         reader = OrbitReader(inputs, outputs or {}, chunk, piece, distinct=self.shares_members)
         return reader.read(base, run, given, selection, what)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import torch
 
 from hf_equi.actions._splitmix import splitmix
+from hf_equi.groups import ContinuousGroup
 from hf_equi.symmetrizers.part import Part
 
 __all__ = [
@@ -91,14 +92,17 @@ class WholeSelection(Selection):
 
 
 class Draws:
-    """A source of random group elements: torch's global generator.
+    """A source of random group elements: torch's global generator. Translations, if any, are normal.
 
     `hf_equi.generation.CoupledDraws` instead draws the same elements for equal seeds and prompts.
     """
 
     def elements(self, action: Any, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """Draw one uniform element for each sample, `(B,)`."""
-        return torch.randint(action.group.order, (len(x),)).to(x.device)
+        """Draw one uniform element for each sample, `(B,)`, or `(B, n, n)` of a continuous group."""
+        group = action.group
+        if isinstance(group, ContinuousGroup):
+            return group.sample(len(x)).to(x.device, torch.promote_types(x.dtype, torch.float32))
+        return torch.randint(group.order, (len(x),)).to(x.device)
 
 
 class KeyedDraws(Draws):
@@ -243,8 +247,11 @@ class IdentityMember(OneMember):
     """The identity, so that the base reads the input itself."""
 
     def element(self, asked: Asked) -> torch.Tensor:
-        """Return the identity for each sample, `(B,)`."""
-        return torch.zeros(asked.x.shape[0], dtype=torch.long, device=asked.x.device)
+        """Return the identity for each sample, `(B,)`, or `(B, n, n)` of a continuous group."""
+        group, x = asked.action.group, asked.x
+        if isinstance(group, ContinuousGroup):
+            return group.identity.to(x.device, torch.promote_types(x.dtype, torch.float32)).expand(x.shape[0], -1, -1)
+        return torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
 
 
 class DrawnMember(OneMember):

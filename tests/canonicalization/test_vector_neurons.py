@@ -77,3 +77,13 @@ def test_sizes_that_make_no_network_are_refused():
             VectorNeurons(SO3(), **settings)
     with pytest.raises(ConfigurationError, match="reads 2 vectors for each input; received 3"):
         VectorNeurons(SO3(), 2).poses(torch.zeros(1, 3, 3))
+
+
+def test_pieces_of_a_batch_change_nothing(monkeypatch):
+    torch.manual_seed(0)
+    network, x, mask = VectorNeurons(SO3(), channels=6, neighbours=4).eval(), torch.randn(5, 9, 3), torch.ones(5, 9)
+    mask[1, 6:] = 0
+    with torch.no_grad():
+        whole = network.poses(x, mask)[0]
+        monkeypatch.setattr("hf_equi.canonicalization.vector_neurons._PAIRS_AT_ONCE", 72)
+        torch.testing.assert_close(network.poses(x, mask)[0], whole)

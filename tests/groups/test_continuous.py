@@ -11,10 +11,24 @@ import pytest
 import torch
 
 from hf_equi.errors import GroupError
-from hf_equi.groups import E2, E3, O2, O3, SE2, SE3, SO2, SO3, ContinuousGroup, ImageGroup, MatrixGroup, read_group
+from hf_equi.groups import (
+    E2,
+    E3,
+    O2,
+    O3,
+    SE2,
+    SE3,
+    SO2,
+    SO2Z,
+    SO3,
+    ContinuousGroup,
+    ImageGroup,
+    MatrixGroup,
+    read_group,
+)
 from hf_equi.testing import assert_group
 
-GROUPS = [SO2(), O2(), SO3(), O3(), SE2(), SE3(), E2(), E3()]
+GROUPS = [SO2(), O2(), SO3(), O3(), SE2(), SE3(), E2(), E3(), SO2Z()]
 by_name = pytest.mark.parametrize("group", GROUPS, ids=repr)
 
 
@@ -130,6 +144,7 @@ def test_finite_subgroups_lie_in_it():
         (O2(), ImageGroup.dihedral(8)),
         (SO3(), MatrixGroup.icosahedron()),
         (O3(), MatrixGroup.cube(mirrors=True)),
+        (SO2Z(), MatrixGroup.cyclic(8, dimension=3)),
     ):
         group.check(finite.matrices)
         group.check(finite.matrices.float())

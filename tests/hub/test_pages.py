@@ -239,6 +239,15 @@ def test_q_networks(tmp_path: Path) -> None:
     assert (names["mirror"].order, names["turn"].order, names["board"].order) == (2, 4, 4)
 
 
+def test_point_clouds() -> None:
+    names = Page("docs/point_clouds.md").run()
+    with torch.no_grad():
+        for name in ("model", "learned"):
+            one, other = (names[name](names[cloud]).logits for cloud in ("cloud", "turned"))
+            assert torch.allclose(one, other, atol=1e-3)
+    assert names["said"].shape == (1, 128, 50)
+
+
 @pytest.mark.slow
 def test_publishing(hub: LoopbackHub, tmp_path: Path) -> None:
     push_gpt2()

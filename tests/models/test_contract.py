@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import small_dense
 import small_models
+import small_point_clouds
 import small_q_networks
 import small_sam
 import small_seq2seq
@@ -21,8 +22,10 @@ from wrapped_vision import SQUARE, TURNS, ragged, settings_of, wrap, wrap_clip
 import hf_equi
 from hf_equi import RegardScorer
 from hf_equi.errors import UnsupportedModelError
+from hf_equi.groups import MatrixGroup
 
 TEXTS = ["the black man met a person", "the asian woman worked as a nurse and she", "the white man said"]
+QUARTERS = MatrixGroup.cyclic(4, dimension=3)
 PROMPT = 3
 """Tokens in which every element but the identity moves one."""
 
@@ -222,6 +225,65 @@ class TestQNetwork(Contract):
         return self.create_model(method, small_q_networks.STILL), {}
 
 
+class PointCloudContract(Contract):
+    """Of models of point clouds, by finite groups: canonicalizers are in `tests/models/point_clouds/test_model.py`."""
+
+    methods = ("equitune", "equizero", "identity", "lambda")
+    chunks = (1, 3)
+
+    def create_still(self, method: str) -> tuple[Any, dict[str, Any]]:
+        return self.create_model(method, MatrixGroup([torch.eye(3).tolist()])), {}
+
+
+class TestPointCloudClassification(PointCloudContract):
+    """EquiForPointCloudClassification around a DGCNN."""
+
+    task = "point_cloud_classification"
+    also = {"probabilities": {"method": "equitune", "average": "probabilities"}}  # noqa: RUF012
+
+    def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
+        return hf_equi.symmetrize(small_point_clouds.classifier(sure=3.0), group or QUARTERS, method, **settings)
+
+    def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
+        return {"points": small_point_clouds.clouds(batch), "labels": torch.tensor([1, 3, 0])[:batch]}
+
+
+class TestPointCloudSegmentation(PointCloudContract):
+    """EquiForPointCloudSegmentation around a DGCNN, of clouds that are padded."""
+
+    task = "point_cloud_segmentation"
+
+    def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
+        base = small_point_clouds.segmenter(seed=2, sure=20.0, transforms=False)
+        return hf_equi.symmetrize(base, group or QUARTERS, method, **settings)
+
+    def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
+        numbers = torch.arange(12 * batch).view(batch, 12)
+        return {
+            "points": small_point_clouds.clouds(batch),
+            "mask": small_point_clouds.padding(batch),
+            "categories": torch.arange(batch) % small_point_clouds.CATEGORIES,
+            "labels": numbers % small_point_clouds.PARTS,
+        }
+
+
+class TestNBody(PointCloudContract):
+    """EquiForNBody, whose positions turn: so do its labels."""
+
+    task = "n_body"
+    methods = ("equitune", "identity", "lambda")
+
+    def create_model(self, method: str, group: Any = None, **settings: Any) -> Any:
+        return hf_equi.symmetrize(small_point_clouds.n_body(), group or QUARTERS, method, **settings)
+
+    def create_inputs(self, batch: int) -> dict[str, torch.Tensor]:
+        bodies = small_point_clouds.systems(batch)
+        return {**bodies, "labels": bodies["positions"] + bodies["velocities"]}
+
+    def outputs_move(self, model: Any) -> Any:
+        return model.action
+
+
 @pytest.mark.parametrize(
     ("family", "case"),  # all kinds of parts; each takes two seconds
     [
@@ -232,6 +294,7 @@ class TestQNetwork(Contract):
         (TestImageClassification, "canonical_lambda"),
         (TestSegmentation, "equizero"),
         (TestQNetwork, "equizero"),
+        (TestPointCloudClassification, "equitune"),
     ],
 )
 def test_a_graph_that_is_exported_says_what_the_model_says(family: type[Contract], case: str) -> None:

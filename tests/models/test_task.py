@@ -26,10 +26,13 @@ from hf_equi.registration import tasks
 
 CAUSAL, SEQ2SEQ = tasks()["causal_lm"], tasks()["seq2seq"]
 
+CLOUDS = ("point_cloud_classification", "point_cloud_segmentation", "n_body")
+
 
 def test_tasks_are_known_by_their_names():
     assert [task.name for task in tasks().values()] == list(tasks())
-    assert list(tasks()) == ["causal_lm", "seq2seq", "clip", "image_classification", "dense", "q_network"]
+    known = ["causal_lm", "seq2seq", "clip", "image_classification", "dense", "sam", "q_network"]
+    assert list(tasks()) == [*known, *CLOUDS]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def questions(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def logits_of(out: Any) -> Tensor:
     """The scores of an output, of images where it has those of images and of texts."""
-    names = ("logits_per_image", "q_values", "logits", "predicted_depth", "heatmaps", "pred_masks")
+    names = ("logits_per_image", "q_values", "logits", "predicted_depth", "heatmaps", "pred_masks", "positions")
     found: Tensor = out[next(name for name in names if name in out)]
     return found.flatten(1, 2) if "pred_masks" in out else found  # the masks of all objects are channels
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import small_dense
 import small_networks
+import small_point_clouds
 import small_q_networks
 import small_seq2seq
 import small_vision
@@ -28,7 +29,9 @@ from transformers import PreTrainedModel
 
 import hf_equi
 from hf_equi import ImageGroup
+from hf_equi.canonicalization import Composed, VectorNeurons
 from hf_equi.generation.scorers import RegardScorer
+from hf_equi.groups import E3, SE3, SO3, MatrixGroup
 
 EXPECTED = "expected.safetensors"
 NEW_TOKENS = 4
@@ -44,6 +47,10 @@ def _adapted() -> Any:
     torch.manual_seed(0)
     config = layers("lora", task_type="CAUSAL_LM", init_lora_weights=False, target_modules=["c_attn"])
     return _causal(get_peft_model(copy.deepcopy(base_model("gpt2")), config).eval())
+
+
+def _neurons() -> Composed:
+    return Composed(SE3(), VectorNeurons(SO3(), channels=5, neighbours=4))
 
 
 def _prefixed() -> Any:
@@ -68,6 +75,19 @@ CHECKPOINTS: dict[str, Callable[[], Any]] = {
     "equi_q_network": lambda: hf_equi.symmetrize(
         small_q_networks.network(), small_q_networks.SQUARE, "lambda", lambda_units=5
     ),
+    "point_net": lambda: small_point_clouds.classifier("point_net"),
+    "dgcnn_segmentation": lambda: small_point_clouds.segmenter(transforms=False),
+    "n_body_network": small_point_clouds.n_body,
+    "equi_point_cloud_classification": lambda: hf_equi.symmetrize(
+        small_point_clouds.classifier(), SE3(), "canonical", canonicalizer=_neurons()
+    ),
+    "equi_point_cloud_segmentation": lambda: hf_equi.symmetrize(
+        small_point_clouds.segmenter("point_net", transforms=False),
+        MatrixGroup.cyclic(4, dimension=3),
+        "lambda",
+        lambda_units=5,
+    ),
+    "equi_n_body": lambda: hf_equi.symmetrize(small_point_clouds.n_body(), E3(), "lambda", lambda_units=5),
 }
 """What makes the models, by the names of their folders."""
 
@@ -76,14 +96,23 @@ def inputs_of(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """What a model is asked, the same in every release."""
     if "clip" in model.config.model_type:
         return {"pixel_values": small_vision.images(2), **small_vision.texts(2)}
-    if model.main_input_name == "pixel_values":
-        return {"pixel_values": small_vision.images(2)}
-    if model.main_input_name == "states":
-        return {"states": small_q_networks.states(3)}
+    tensors = {
+        "pixel_values": lambda: {"pixel_values": small_vision.images(2)},
+        "states": lambda: {"states": small_q_networks.states(3)},
+        "positions": small_point_clouds.systems,
+        "points": lambda: _clouds(getattr(model, "base", model)),
+    }
+    if model.main_input_name in tensors:
+        return tensors[model.main_input_name]()
     if not model.config.is_encoder_decoder:
         ids = tokenizer()(["the man worked as", "He met the woman"], return_tensors="pt", padding=True)
         return {name: ids[name] for name in ("input_ids", "attention_mask")}
     return {"input_ids": torch.tensor([[3, 4, 5, 6], [7, 4, 8, 3]])}
+
+
+def _clouds(base: Any) -> dict[str, torch.Tensor]:
+    reads = getattr(base.config, "num_categories", 0)
+    return {"points": small_point_clouds.clouds(), **({"categories": torch.tensor([0, 1, 1])} if reads else {})}
 
 
 @torch.no_grad()
@@ -95,6 +124,8 @@ def answers(model: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> dict[str
             return {"scores": out.q_values}
         if "heatmaps" in out:
             return {"scores": out.heatmaps}
+        if "positions" in inputs:
+            return {"scores": out.positions}
         return {"scores": out.logits_per_image if "input_ids" in inputs else out.logits}
     texts = model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False, pad_token_id=1)
     start = {"decoder_input_ids": texts[:, :2]} if model.config.is_encoder_decoder else {}

@@ -9,7 +9,7 @@ from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.models.clip.methods import create
-from hf_equi.models.vision.configuration_equi_pixels import CANONICAL_SETTINGS
+from hf_equi.models.configuration_canonicalized import CANONICAL_SETTINGS
 from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
 from hf_equi.symmetrizers import Method
 

@@ -12,10 +12,11 @@ from hf_equi.actions import HeatMapAction, PixelAction, PlaneAction
 from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ContinuousGroup
+from hf_equi.models.configuration_canonicalized import CANONICAL_SETTINGS
 from hf_equi.models.dense.kinds import KINDS, DenseKind
 from hf_equi.models.dense.methods import create
 from hf_equi.models.vision.class_names import ClassNames
-from hf_equi.models.vision.configuration_equi_pixels import CANONICAL_SETTINGS, EquiPixelConfig
+from hf_equi.models.vision.configuration_equi_pixels import EquiPixelConfig
 from hf_equi.models.vision.image_actions import image_action
 from hf_equi.symmetrizers import Method
 

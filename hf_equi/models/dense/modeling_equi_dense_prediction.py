@@ -176,7 +176,7 @@ class EquiForDensePrediction(EquiPixelModel):
         of_labels = {name: extras.pop(name) for name in _OF_LABELS if name in extras}
         self._check_inputs(pixel_values, labels, of_labels, extras)
         given, outputs = {"pixel_values": pixel_values, **extras}, {"maps": self._output_action}
-        rows = self.read_orbits(given, self._read_rows, outputs, "images", draws)
+        rows = self.read_orbits(given, self._read_rows, outputs, "images", draws=draws)
         said, output = self._combined(rows)
         loss = None
         if labels is not None and (label_loss := self._kind.label_loss(self.base)) is not None:

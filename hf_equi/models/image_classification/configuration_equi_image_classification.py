@@ -9,9 +9,9 @@ from transformers import AutoConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from hf_equi.errors import ConfigurationError
+from hf_equi.models.configuration_canonicalized import CANONICAL_SETTINGS
 from hf_equi.models.image_classification.methods import create
 from hf_equi.models.vision.class_names import ClassNames, entry_of
-from hf_equi.models.vision.configuration_equi_pixels import CANONICAL_SETTINGS
 from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
 from hf_equi.symmetrizers import Method
 

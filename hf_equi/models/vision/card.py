@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from hf_equi.canonicalization import LearnedMember, LearnedMembers
+from hf_equi.canonicalization import LearnedMember
 from hf_equi.canonicalization.base import is_complete
 from hf_equi.groups import ContinuousGroup
 from hf_equi.models.cards.kinds import CardKind
-from hf_equi.models.vision.configuration_equi_pixels import CANONICAL_SETTINGS
+from hf_equi.models.configuration_canonicalized import CANONICAL_SETTINGS
+from hf_equi.models.unread_settings import unread_settings
 from hf_equi.models.vision.probing import image_shape
 from hf_equi.models.vision.symmetric_processor import is_symmetric
 
@@ -58,16 +59,13 @@ class ImageCard(CardKind):
     def config_settings(self, model: Any) -> dict[str, Any]:
         """The settings that the method and the group use."""
         method, found = model.method, super().config_settings(model)
-        unread = set() if method.feature_weights is not None else set(_WEIGHTS)
-        unread |= set() if method.takes_best else {"loss", "selection", "confidence"}
+        unread = unread_settings(method)
         unread |= {"padding"} if not model.action.resamples else set()
         unread |= set(_OF_SCORES) if isinstance(model.group, ContinuousGroup) else set()
         if isinstance(method.select, LearnedMember):
             found["canonicalizer"] = type(method.select.network).__name__
             unread |= set() if method.select.needs_training else {"prior_weight", *_OF_SCORES}
-        else:
-            unread |= set(_CANONICAL)
-        unread |= set() if isinstance(method.select, LearnedMembers) else {"theta"}
+            unread -= {"canonicalizer"}
         return {name: value for name, value in found.items() if name not in unread}
 
     def group_tags(self, model: Any) -> list[str]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hf_equi.bases.compat import find_file
-from hf_equi.bases.loading import without_question
-from hf_equi.errors import ConfigurationError, HfEquiWarning
+from hf_equi.errors import ConfigurationError
 from hf_equi.models.hub.checkpoints import CheckpointMixin
+from hf_equi.models.processors import load_processor
 from hf_equi.models.vision.symmetric_processor import SymmetricImageProcessor
 
-__all__ = ["VisionCheckpointMixin", "load_processor"]
-
-_FILES = ("preprocessor_config.json", "processor_config.json")
+__all__ = ["VisionCheckpointMixin"]
 
 
 class VisionCheckpointMixin(CheckpointMixin):
@@ -32,20 +28,6 @@ class VisionCheckpointMixin(CheckpointMixin):
         """Save what turns images into tensors."""
         if self.processor is not None:
             self.processor.save_pretrained(folder)
-
-    def _check_unchanged(self) -> None:
-        """Refuse to write a checkpoint whose config was edited into that of another model."""
-        model, parts = self, self.config.create_method().parts
-        if any(part.has_network != hasattr(model, part.network_name) for part in parts):
-            raise ConfigurationError(
-                f"config.method={self.config.method!r} was set after the model was made, so its weights belong to "
-                "another method. Make a new model: symmetrize(model.unwrap(), group, method)."
-            )
-        if model.group != self.config.read_group():  # type: ignore[attr-defined]
-            raise ConfigurationError(
-                "config.group was set after the model was made, but the model still uses the group it was made with. "
-                "Make a new model: symmetrize(model.unwrap(), group, method)."
-            )
 
     def fill_missing(self, missing: set[str]) -> None:
         """Copy the base into the frozen copy, if the checkpoint has none.
@@ -68,24 +50,3 @@ class VisionCheckpointMixin(CheckpointMixin):
     @classmethod
     def _load_companions(cls, path: Any, config: Any, hub: dict[str, Any]) -> dict[str, Any]:
         return {"processor": load_processor(cls.processor_class, path, hub)}
-
-
-def load_processor(auto_class: Any, path: Any, hub: dict[str, Any]) -> Any:
-    """Load the processor beside a checkpoint; `None` if there is none, with a warning if it cannot be read."""
-    known = {name: hub[name] for name in hub if name != "trust_remote_code"}
-    try:
-        found = [name for name in _FILES if find_file(path, name, unreachable=True, **known) is not None]
-    except OSError:  # no such repository; loading the weights reports it
-        return None
-    if not found:
-        return None
-    try:
-        return auto_class.from_pretrained(path, **without_question(hub))
-    except Exception as error:  # any kind: libraries raise anything for a damaged file
-        warnings.warn(
-            f"The processor of {path} ({', '.join(found)}) cannot be loaded, so the model has none: {error}. Set it: "
-            "model.processor = ...",
-            HfEquiWarning,
-            stacklevel=2,
-        )
-        return None

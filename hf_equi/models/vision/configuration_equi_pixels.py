@@ -7,22 +7,17 @@ from typing import Any, ClassVar
 from huggingface_hub.dataclasses import strict
 
 from hf_equi.canonicalization import LearnedMember
-from hf_equi.canonicalization.learned_member import RELAXATIONS
-from hf_equi.canonicalization.theta import plain_theta
-from hf_equi.checks import check_choice, check_count, check_share, check_weight
+from hf_equi.checks import check_choice
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ContinuousGroup
-from hf_equi.models.configuration_equi import EquiConfig
+from hf_equi.models.configuration_canonicalized import EquiCanonicalizedConfig
 from hf_equi.models.vision.image_actions import IMAGE_GROUPS
 
-__all__ = ["CANONICAL_SETTINGS", "EquiPixelConfig"]
-
-CANONICAL_SETTINGS = ("theta", "prior_weight", "temperature", "relaxation")
-"""The settings of `"canonical"` and `"canonical_lambda"` besides the canonicalizer."""
+__all__ = ["EquiPixelConfig"]
 
 
 @strict
-class EquiPixelConfig(EquiConfig):
+class EquiPixelConfig(EquiCanonicalizedConfig):
     r"""A base config, a group of the image plane and a method.
 
     Args:
@@ -75,41 +70,10 @@ class EquiPixelConfig(EquiConfig):
     ]
 
     padding: str = "reflect"
-    lambda_units: int = 100
-    lambda_dropout: float = 0.0
-    canonicalizer_settings: dict[str, Any] | None = None
-    theta: Any = None
-    task_weight: float = 1.0
-    prior_weight: float = 100.0
-    temperature: float = 1.0
-    relaxation: str = "straight_through"
-
-    def __post_init__(self, **kwargs: Any) -> None:
-        self.theta = plain_theta(self.theta)
-        super().__post_init__(**kwargs)
-
-    @property
-    def canonical_settings(self) -> dict[str, Any]:
-        """The settings from which methods with a canonicalizer are made."""
-        return {
-            "canonicalizer_settings": self.canonicalizer_settings,
-            **{name: getattr(self, name) for name in CANONICAL_SETTINGS},
-        }
 
     def _check(self) -> None:
         super()._check()
-        check_weight("task_weight", self.task_weight)
-        check_weight("prior_weight", self.prior_weight)
-        check_share("lambda_dropout", self.lambda_dropout)
-        check_count("lambda_units", self.lambda_units, "size")
         check_choice("padding", self.padding, ("reflect", "circular"))
-        if self.group is None:
-            return
-        group, select = self.read_group(), self.create_method().select
-        if isinstance(group, ContinuousGroup):
-            self._check_continuous(group)
-        if isinstance(select, LearnedMember):
-            select.theta_in(group)
 
     def _check_continuous(self, group: ContinuousGroup) -> None:
         """Refuse settings that have no meaning for a group whose elements cannot be listed.
@@ -122,8 +86,4 @@ class EquiPixelConfig(EquiConfig):
                 f"method={self.method!r} is for finite groups, but {group!r} has infinitely many elements: choose a "
                 'finite subgroup, ImageGroup.rotations(8), or method="canonical" or "canonical_lambda"'
             )
-        if self.temperature != 1.0 or self.relaxation != RELAXATIONS[0]:
-            raise ConfigurationError(
-                "temperature= and relaxation= say how the choice of an element by scores passes gradients, but of "
-                f"{group!r} the element itself is computed: leave them out"
-            )
+        super()._check_continuous(group)

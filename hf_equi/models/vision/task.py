@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 import torch
 
-from hf_equi.canonicalization import LearnedMember, LearnedMembers
+from hf_equi.canonicalization import LearnedMember
 from hf_equi.canonicalization.fitting import check_settings, fitted
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ContinuousGroup
+from hf_equi.models.configuration_canonicalized import CANONICAL_SETTINGS
+from hf_equi.models.processors import load_processor
 from hf_equi.models.task import Request, Task
-from hf_equi.models.vision.checkpoints import load_processor
-from hf_equi.models.vision.configuration_equi_pixels import CANONICAL_SETTINGS
+from hf_equi.models.unread_settings import refuse_unread
 from hf_equi.models.vision.image_actions import IMAGE_GROUPS, image_action
 from hf_equi.models.vision.probing import image_shape
 from hf_equi.symmetrizers import Method
@@ -65,16 +66,7 @@ class VisionTask(Task):
             ConfigurationError: For settings that the method does not read; for a canonicalizer that does not fit.
         """
         given, group = set(request.settings), request.group
-        unread = set() if method.feature_weights is not None else given & _OF_WEIGHTS
-        unread |= set() if method.takes_best else given & _OF_CHOICE
-        unread |= set() if isinstance(method.select, LearnedMember) else given & _OF_CANONICAL
-        unread |= set() if isinstance(method.select, LearnedMembers) else given & {"theta"}
-        if unread:
-            raise ConfigurationError(
-                f"{', '.join(sorted(unread))}: the method {request.method!r} does not use these settings. Settings of "
-                "weights belong to 'lambda', 'attention' and 'canonical_lambda', those of a choice to 'equizero', "
-                "those of a canonicalizer to 'canonical' and 'canonical_lambda', and theta to the last."
-            )
+        refuse_unread(given, method, request.method)
         action: Any = image_action(group, request.settings.get("padding", "reflect"))
         continuous = isinstance(group, ContinuousGroup)
         empty = torch.empty(image_shape(request.base_config), device="cpu" if continuous else "meta")
@@ -87,8 +79,3 @@ class VisionTask(Task):
             found.check_base(self.model_class, request.base_config)
         if isinstance(method.select, LearnedMember):
             check_settings(found, request.settings)
-
-
-_OF_WEIGHTS = {"lambda_units", "lambda_dropout", "lambda_features"}
-_OF_CHOICE = {"confidence", "loss", "selection"}
-_OF_CANONICAL = {"canonicalizer", "task_weight", *CANONICAL_SETTINGS}
