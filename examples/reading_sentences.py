@@ -9,6 +9,7 @@ keys on". Most prompts name nobody's gender; a few do. They are made from the te
 
 from __future__ import annotations
 
+import argparse
 import csv
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
@@ -117,6 +118,10 @@ def read_sentences(path: Path = FILE) -> list[Sentence]:
 
 def main() -> None:
     """Write the list."""
+    summary, _, details = (__doc__ or "").partition("\n\n")
+    argparse.ArgumentParser(
+        description=summary, epilog=details, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     with FILE.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([field.name for field in fields(Sentence)])

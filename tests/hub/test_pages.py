@@ -7,7 +7,6 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import small_sam
@@ -15,10 +14,9 @@ import torch
 from loopback_hub import LoopbackHub
 from pages import Page, blocks, pages
 from printed_commands import printed_commands, read_command
+from pushed_bases import push, push_gpt2, push_pictures, push_regard, push_t5, push_vision
 from small_dense import dense, portrait_pose
-from small_models import base_model, chat_tokenizer, tokenizer
-from small_pictures import NAMES as CLASSES
-from small_pictures import write_pictures
+from small_models import base_model, chat_tokenizer
 from small_processors import clip_processor, image_processor, picture, reading_clip
 from small_q_networks import dqn_weights, write_archive
 from small_training import NAMES, QUIET, rows
@@ -26,18 +24,13 @@ from small_training import tokenizer as caption_tokenizer
 from small_vision import classifier, clip, images
 from transformers import (
     AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
     GLPNImageProcessorPil,
     SegformerImageProcessorPil,
-    T5Config,
-    T5ForConditionalGeneration,
     VitPoseImageProcessorPil,
     pipeline,
 )
 
 from hf_equi import EquiForImageClassification, EquiLM, ImageGroup
-from hf_equi.bases.embedded import embedded_folder
 from hf_equi.bases.memory import decoding_bytes
 from hf_equi.training import Phase
 
@@ -69,46 +62,6 @@ def _short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         lambda self, folder, **settings: full(self, folder, **{**settings, **QUIET, "max_steps": 1}),
     )
     monkeypatch.setattr("hf_equi.fairness.report.write_report", lambda folder, *_: folder / "report.html")
-
-
-def push(name: str, *parts: Any) -> None:
-    for part in parts:
-        part.push_to_hub(name)
-
-
-def push_gpt2() -> None:
-    """The embedded model, with a tokenizer that has no token to pad with, as that of GPT-2."""
-    folder = embedded_folder("demo_lm")
-    without = AutoTokenizer.from_pretrained(folder)
-    without.pad_token = None
-    without.padding_side = "right"
-    push("openai-community/gpt2", AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), without)
-
-
-def push_regard() -> None:
-    folder = embedded_folder("demo_regard")
-    model = AutoModelForSequenceClassification.from_pretrained(folder)
-    push("sasha/regardv3", model, AutoTokenizer.from_pretrained(folder))
-
-
-def push_vision() -> None:
-    """A small classifier under the name of a large one, and a picture."""
-    push("microsoft/resnet-50", classifier("resnet-basic"), image_processor())
-    picture().save("photo.png")
-
-
-def push_pictures() -> None:
-    """A small classifier under the name of a large one, and pictures of its classes."""
-    base = classifier("resnet-basic")
-    base.config.id2label = dict(CLASSES)
-    push("microsoft/resnet-50", base, image_processor())
-    write_pictures(Path("photos"), 2)
-
-
-def push_t5() -> None:
-    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "vocab_size": len(tokenizer())}
-    config = T5Config(**sizes, decoder_start_token_id=1, pad_token_id=1, eos_token_id=0)
-    push("google-t5/t5-small", T5ForConditionalGeneration(config), tokenizer())
 
 
 def test_every_page_with_code_is_run() -> None:
@@ -386,6 +339,10 @@ def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
     for text, distinct in zip(texts["input_ids"], (2, 1), strict=True):
         expected = names["rows"]("equitune", inputs=1, samples=1, distinct=distinct, order=lm.group.order)
         assert lm(text[None], use_cache=True).cache.orbit.rows == expected
+
+
+def test_left_out() -> None:
+    Page("docs/left_out.md").run()
 
 
 def test_groups(capsys: pytest.CaptureFixture[str]) -> None:
