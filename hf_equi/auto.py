@@ -52,8 +52,7 @@ def symmetrize(
         orbit_chunk_size: How many members of each orbit go through the base at once, by default all.
         **settings: Settings of the method, which the configs document (`EquiLMConfig`, `EquizeroLMConfig`,
             `EquiSeq2SeqConfig`, `EquiVisionConfig`, `EquiDenseConfig`, `EquiSamConfig`, `EquiQNetworkConfig`), and
-            arguments of `from_pretrained`: dtype, device_map, revision, trust_remote_code and so on. `None` stands for
-            the default.
+            arguments of `from_pretrained`: dtype, device_map, revision and so on. `None` stands for the default.
 
             - text: `average`, `multi_token`; causal: `action`, `beam_length`, and `scorer`, which `"equizero"`
               minimises: a `RegardScorer`, by default that of `sasha/regardv3`, or any callable from texts to losses;

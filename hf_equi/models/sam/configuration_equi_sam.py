@@ -11,7 +11,8 @@ from transformers.configuration_utils import SubConfigSpec
 from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ImageGroup
 from hf_equi.models.sam.methods import create
-from hf_equi.models.vision.configuration_equi_vision import CANONICAL_SETTINGS, EquiVisionConfig
+from hf_equi.models.vision.configuration_equi_pixels import CANONICAL_SETTINGS
+from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
 from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiSamConfig"]
