@@ -228,11 +228,11 @@ def _about(group: DemographicGroup, coverage: GroupCoverage, whole: bool) -> Ite
         yield f"the preset {preset.name} does not cover: {' '.join(preset.not_covered)}"
         if whole:
             yield f"notes on the preset {preset.name}: {' '.join(preset.notes)}"
-            still = {word for row in group.left_out() for word in row.words}
+            unmoved = {word for row in group.left_out() for word in row.words}
             yield from (
                 f"the preset {preset.name} leaves out {spelling!r}: {why}"
                 for spelling, why in preset.leave_out.items()
-                if spelling in still  # older checkpoints have the words of the preset and leave nothing out
+                if spelling in unmoved  # older checkpoints have the words of the preset and leave nothing out
             )
 
 

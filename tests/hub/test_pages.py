@@ -56,11 +56,7 @@ def _short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TrainingArguments", "Seq2SeqTrainingArguments"):
         monkeypatch.setattr(transformers, name, functools.partial(getattr(transformers, name), **QUIET, max_steps=1))
     full = Phase.arguments
-    monkeypatch.setattr(
-        Phase,
-        "arguments",
-        lambda self, folder, **settings: full(self, folder, **{**settings, **QUIET, "max_steps": 1}),
-    )
+    monkeypatch.setattr(Phase, "arguments", lambda self, at, **its: full(self, at, **{**its, **QUIET, "max_steps": 1}))
     monkeypatch.setattr("hf_equi.fairness.report.write_report", lambda folder, *_: folder / "report.html")
 
 
