@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
@@ -31,10 +31,6 @@ class SamCard(ImageCard):
     use = (
         "Use it to segment images that have no right way up, such as images from above or under a microscope. Do not "
         "use it for anything that its base is not fit for."
-    )
-
-    settings: ClassVar[tuple[str, ...]] = tuple(
-        name for name in ImageCard.settings if name not in ("level", "lambda_features", "objective", "theta")
     )
 
     def probe(self, model: Any) -> Probe:

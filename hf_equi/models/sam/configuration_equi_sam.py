@@ -12,33 +12,33 @@ from hf_equi.errors import ConfigurationError
 from hf_equi.groups import ImageGroup
 from hf_equi.models.configuration_canonicalized import CANONICAL_SETTINGS
 from hf_equi.models.sam.methods import create
-from hf_equi.models.vision.configuration_equi_vision import EquiVisionConfig
+from hf_equi.models.vision.configuration_equi_pixels import EquiPixelConfig
 from hf_equi.symmetrizers import Method
 
 __all__ = ["EquiSamConfig"]
 
 
 @strict
-class EquiSamConfig(EquiVisionConfig):
+class EquiSamConfig(EquiPixelConfig):
     r"""Configuration of `EquiSamModel`.
 
     Args:
         method (`str`, *optional*, defaults to `"equitune"`):
             `"equitune"`, `"equizero"`, `"lambda"`, `"canonical"` or `"identity"`.
         padding, lambda_units, lambda_dropout, canonicalizer_settings, prior_weight, temperature, relaxation:
-            As in `EquiVisionConfig`.
+            As in `EquiPixelConfig`.
         task_weight (`float`, *optional*, defaults to 1.0):
             0 to train the canonicalizer alone, by its prior: the base then does not run. No other value has an effect,
             because a SAM computes no loss.
-        level, lambda_features, objective, theta:
-            The defaults of `EquiVisionConfig`. There is nothing to choose.
+        theta:
+            `None`: no method here has a Θ.
         base_config, group, orbit_chunk_size, hf_equi_version, format_version, stores_base:
             As in `EquiConfig`; the group as the `to_dict` of an `ImageGroup` gives it.
         base_name, base_revision, adapter:
             As in `EquiConfig`.
 
     Raises:
-        ConfigurationError: As in `EquiVisionConfig`, and for another value of an entry that has one value here.
+        ConfigurationError: As in `EquiPixelConfig`, and for another weight of the task.
 
     Example:
         >>> EquiSamConfig(method="equizero").create_method().loss.name
@@ -51,7 +51,7 @@ class EquiSamConfig(EquiVisionConfig):
     }
     group_class: ClassVar[Any] = ImageGroup
     keys_to_ignore_at_inference: ClassVar[list[str]] = [
-        *EquiVisionConfig.keys_to_ignore_at_inference,
+        *EquiPixelConfig.keys_to_ignore_at_inference,
         "image_embeddings",
     ]
     method_settings: ClassVar[tuple[str, ...]] = ("method", *CANONICAL_SETTINGS)
@@ -66,11 +66,8 @@ class EquiSamConfig(EquiVisionConfig):
 
     def _check(self) -> None:
         super()._check()
-        usual = {"level": "features", "lambda_features": "shared", "objective": "cross_entropy"}
-        wrong = [name for name, value in usual.items() if getattr(self, name) != value]
-        wrong += [] if self.task_weight in (0, 1) else ["task_weight"]
-        if wrong:
+        if self.task_weight not in (0, 1):
             raise ConfigurationError(
-                f"{', '.join(wrong)}: a model that segments by prompts does not use these settings: leave them out"
-                + ("; task_weight= is 0 or 1, because it computes no loss" if "task_weight" in wrong else "")
+                f"task_weight={self.task_weight}: a model that segments by prompts computes no loss that it could "
+                "weigh: use 1, or 0 to train the canonicalizer alone"
             )

@@ -38,7 +38,7 @@ def create(name: str, **canonical: Any) -> Method:
 
     Args:
         name: The name.
-        **canonical: The settings of methods with a canonicalizer, as in `EquiVisionConfig.canonical_settings`.
+        **canonical: The settings of methods with a canonicalizer, as in `EquiPixelConfig.canonical_settings`.
 
     Raises:
         ConfigurationError: If there is no such method, or a setting is not one of its settings.

@@ -23,7 +23,7 @@ from hf_equi.models.sam.configuration_equi_sam import EquiSamConfig
 from hf_equi.models.sam.embeddings import ReadImages, SamEmbeddings
 from hf_equi.models.sam.padding import check_padding
 from hf_equi.models.sam.prompts import PromptReader
-from hf_equi.models.vision.model import EquiVisionModel
+from hf_equi.models.vision.pixel_model import EquiPixelModel
 from hf_equi.symmetrizers import Decision, Orbit, Selection
 from hf_equi.symmetrizers.weigh import joint_log_weights
 
@@ -67,7 +67,7 @@ class EquiSamOutput(ModelOutput):
     identity_share: torch.Tensor | None = None
 
 
-class EquiSamModel(EquiVisionModel):
+class EquiSamModel(EquiPixelModel):
     r"""SAM, SAM-HQ, SAM 2 (images), the tracker of SAM 3 and EdgeTAM: a turned picture gets the turned masks.
 
     $$ M_G(gx, gp) = g M_G(x, p), \qquad M_G(x, p) = \text{combine}_g\; g^{-1} M(gx, gp) $$
@@ -126,16 +126,6 @@ class EquiSamModel(EquiVisionModel):
     def prepare(self) -> None:
         """Make the network of the method, if it has one."""
         self.add_network(self.base.prompt_encoder.hidden_size)
-
-    def get_orbit_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """Refuse: use `get_image_embeddings`, whose `features()` are those that λ reads.
-
-        Raises:
-            ConfigurationError: Always.
-        """
-        raise ConfigurationError(
-            "A SAM is asked about embeddings, not features: call get_image_embeddings(pixel_values)"
-        )
 
     def penalised(
         self, loss: torch.Tensor | None, selection: Selection | None, share: torch.Tensor | float = 1.0

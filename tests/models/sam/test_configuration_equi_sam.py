@@ -6,7 +6,7 @@ from hf_equi import EquiSamConfig
 from hf_equi.errors import ConfigurationError
 
 
-@pytest.mark.parametrize("entry", [{"level": "logits"}, {"lambda_features": "frozen"}, {"task_weight": 2.0}])
-def test_entries_that_have_one_value_are_refused_by_name(entry: dict[str, object]) -> None:
-    with pytest.raises(ConfigurationError, match=f"{next(iter(entry))}: a model that segments by prompts"):
-        EquiSamConfig(**entry)
+def test_a_weight_of_a_loss_that_is_not_computed_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"task_weight=2\.0: a model that .* computes no loss"):
+        EquiSamConfig(task_weight=2.0)
+    assert EquiSamConfig(method="canonical", task_weight=0.0).task_weight == 0

@@ -224,8 +224,6 @@ def test_embeddings_of_another_group_are_refused() -> None:
     given = small_sam.wrap("sam", TURNS, "canonical").get_image_embeddings(small_sam.images())
     with pytest.raises(ConfigurationError, match=r"holds 1 members of .*make them with this model"):
         small_sam.wrap("sam", TURNS, "equitune")(image_embeddings=given)
-    with pytest.raises(ConfigurationError, match="get_image_embeddings"):
-        small_sam.wrap("sam", TURNS).get_orbit_features(small_sam.images())
 
 
 @pytest.mark.parametrize("family", FAMILIES[1:])

@@ -34,7 +34,10 @@ def test_a_checkpoint_of_a_video_model_gives_the_model_of_images(tmp_path: objec
     [
         ({"level": "logits"}, "level: a model that segments images by prompts does not use"),
         ({"lambda_units": 5}, "lambda_units: the method 'equitune' does not use"),
-        ({"method": "canonical", "task_weight": 0.5}, "task_weight= is 0 or 1"),
+        ({"method": "canonical", "task_weight": 0.5}, "task_weight=0.5: .* use 1, or 0 to train"),
+        ({"lambda_features": "frozen"}, "lambda_features: a model that segments images by prompts does not use"),
+        ({"objective": "cross_entropy"}, "objective: a model that segments images by prompts does not use"),
+        ({"method": "canonical", "theta": ["90°"]}, "theta: a model that segments images by prompts does not use"),
         ({"method": "attention"}, "use one of 'canonical', 'equitune', 'equizero', 'identity', 'lambda'"),
     ],
 )
