@@ -153,7 +153,7 @@ class EquiPointCloudModel(CanonicalizedModel):
 
 
 def _require_canonicalizer(config: Any) -> None:
-    """Refuse a canonical method of a finite group without a canonicalizer: there is no default one."""
+    """Refuse a canonical method of a finite group without a canonicalizer, since none is made by default."""
     select = config.create_method().select
     if isinstance(select, LearnedMember) and select.description is None:
         raise ConfigurationError(

@@ -301,7 +301,7 @@ def test_bad_clouds_are_refused_before_any_forward():
 
 def test_a_network_of_ones_own_is_wrapped():
     class Own(type(classifier("point_net"))):
-        """A subclass, which is no class of this library."""
+        """A subclass of the user, which this library does not know."""
 
     assert type(hf_equi.symmetrize(Own(classifier("point_net").config).eval(), SO3())).__name__.endswith(
         "Classification"
